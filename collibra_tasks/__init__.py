@@ -1,0 +1,1 @@
+"""Prefect tasks for Collibra's Import API v2 synchronization."""
