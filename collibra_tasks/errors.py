@@ -204,3 +204,14 @@ class FinalizationRefusedError(CollibraError):
 
 class SourceError(CollibraError):
     """The source is no list of import commands; nothing was sent."""
+
+
+def may_repeat(error: BaseException, *, write: bool) -> bool:
+    """Tell whether to try again: the one rule for every task.
+
+    A write is repeated only where it is certain that the tenant did not act; a read wherever asking
+    again may help.
+    """
+    if not isinstance(error, CollibraError):
+        return False
+    return error.safe_to_repeat if write else error.transient

@@ -28,6 +28,10 @@ class RelationsAction(StrEnum):
     REPLACE = "REPLACE"
 
 
+FIRST_YEAR: Final = 2000
+"""Releases are named by year and month; before that they were numbered."""
+LAST_NUMBERED_RELEASE: Final = 5
+
 RUNNING_STATES: Final = frozenset({"WAITING", "RUNNING", "CANCELING"})
 ENDED_STATES: Final = frozenset({"COMPLETED", "FAILED", "ERROR", "CANCELED", "DELETED"})
 RESULTS: Final = frozenset({"NOT_SET", "SUCCESS", "COMPLETED_WITH_ERROR", "FAILURE", "ABORTED"})
@@ -119,3 +123,13 @@ class TenantVersion:
     major: int
     minor: int
     text: str = field(compare=False)
+
+    @property
+    def wants_finalization_parameters(self) -> bool:
+        """Whether it is older than 2022.08 and knows the status by its former part only.
+
+        Source: 2022.08 is documented; that releases up to 5.x are older is assumed.
+        """
+        numbered = self.major <= LAST_NUMBERED_RELEASE
+        by_year = self.major >= FIRST_YEAR and (self.major, self.minor) < (2022, 8)
+        return numbered or by_year

@@ -1,0 +1,53 @@
+"""Serve a stand-in tenant until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Sequence
+from threading import Event
+
+from collibra_tasks.sandbox import Sandbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    options = _read_options(arguments)
+    stopped = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with Sandbox(
+        job_seconds=options.job_seconds, version=options.version, port=options.port
+    ) as tenant:
+        print(_greeting(tenant), flush=True)  # noqa: T201 - what the command is for
+        stopped.wait()
+    return 0
+
+
+def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m collibra_tasks.sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 finds a free one")
+    parser.add_argument("--job-seconds", type=float, default=0.0, help="how long a job takes")
+    parser.add_argument("--version", default="2026.07.0", help="what the tenant says of itself")
+    return parser.parse_args(arguments)
+
+
+def _greeting(tenant: Sandbox) -> str:
+    return "\n".join(
+        [
+            tenant.url,
+            *_assignments(tenant, "basic"),
+            "# instead of username and password, a bearer token:",
+            *(f"# {line}" for line in _assignments(tenant, "bearer")[1:]),
+            "# or an OAuth application:",
+            *(f"# {line}" for line in _assignments(tenant, "oauth")[1:]),
+        ]
+    )
+
+
+def _assignments(tenant: Sandbox, auth_type: str) -> list[str]:
+    return [f"{name}={value}" for name, value in tenant.environment(auth_type).items()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
