@@ -1,0 +1,196 @@
+"""Everything on one machine: a stand-in Collibra, a Prefect server with its UI, the flows served.
+
+Runs the main job (one cycle imported, then finalized), shows the outcome and exits. With ``--stay``
+it stays up for a look at the UI. Nothing is left behind, and no real Collibra is involved.
+
+Prefect reads its settings when it is imported; whatever imports it is therefore imported late.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collibra_tasks import CollibraCredentials
+    from collibra_tasks.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+DEPLOYMENT = "finalize-synchronization/local"
+SERVE = f"""
+from flows.finalize_synchronization import finalize_synchronization
+finalize_synchronization.serve(name={DEPLOYMENT.split("/")[1]!r}, tags=["collibra"])
+"""
+START_SECONDS = 90
+COMMUNITY = {"name": "Data Warehouse"}
+DOMAIN = {"name": "Sales schema", "community": COMMUNITY}
+
+
+def main() -> None:
+    """Run the main job, show it, and exit or stay."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="stay up for a look at the UI")
+    stay = parser.parse_args().stay
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="collibra-local-") as home:
+        os.environ.update(prefect_environment(Path(home)))
+        from collibra_tasks.sandbox import Sandbox
+
+        with prefect_server() as address, Sandbox(job_seconds=2) as tenant, served_flows():
+            run_main_job(tenant, address)
+            if stay:
+                print(f"\nThe UI is at {address}  (Ctrl-C ends everything)", flush=True)
+                try:
+                    signal.pause()
+                except KeyboardInterrupt:
+                    print("\nEnded; nothing is left behind.")
+
+
+def prefect_environment(home: Path) -> dict[str, str]:
+    """Keep Prefect to one folder and one free port, with telemetry off."""
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_CLI_PROMPT": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program beside us, its output in a file of Prefect's folder; end it afterwards."""
+    log = Path(os.environ["PREFECT_HOME"]) / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            [sys.executable, *command], cwd=ROOT, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def prefect_server() -> Iterator[str]:
+    """Run a Prefect server; yield the address of its UI."""
+    api = os.environ["PREFECT_API_URL"]
+    port = api.removesuffix("/api").rpartition(":")[2]
+    print("Starting a Prefect server …", flush=True)
+    start = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
+    with running("server", *start) as process:
+        wait_until(lambda: httpx.get(f"{api}/health").is_success, process, "the Prefect server")
+        yield api.removesuffix("/api")
+
+
+@contextmanager
+def served_flows() -> Iterator[None]:
+    """Serve the flows, so that runs can be started from the UI and the API."""
+    api = os.environ["PREFECT_API_URL"]
+    with running("flows", "-c", SERVE) as process:
+        deployed = f"{api}/deployments/name/{DEPLOYMENT}"
+        wait_until(lambda: httpx.get(deployed).is_success, process, "the flows")
+        yield
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str) -> None:
+    """Wait until something answers; end with its log if it does not come up."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if ready():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    logs = Path(os.environ["PREFECT_HOME"]).glob("*.log")
+    sys.exit(f"{name} did not start:\n" + "\n".join(log.read_text()[-3000:] for log in logs))
+
+
+def run_main_job(tenant: "Sandbox", address: str) -> None:
+    """Import a cycle of six tables, then one of five, and finalize each through Prefect."""
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+
+    from collibra_tasks import CollibraCredentials, CollibraSettings
+
+    os.environ.update(tenant.environment())
+    credentials = CollibraCredentials.from_settings(CollibraSettings())
+    block = credentials.save("sandbox", overwrite=True)
+    for tables in (6, 5):
+        job_id = import_cycle(credentials, tables)
+        print(f"Imported a cycle of {tables} tables in batch job {job_id}", flush=True)
+        run = run_deployment(
+            DEPLOYMENT,
+            parameters={
+                "credentials": {"$ref": {"block_document_id": str(block)}},
+                "synchronization_id": "warehouse-nightly",
+                "batch_job_ids": [job_id],
+                "wait_seconds": 60,
+            },
+            timeout=120,
+            poll_interval=1,
+        )
+        print(f"Flow run {run.name}: {run.state_name}  {address}/runs/flow-run/{run.id}")
+        if run.state is None or not run.state.is_completed():
+            sys.exit(f"The run did not complete: {run.state and run.state.message}")
+    with get_client(sync_client=True) as client:
+        answer = client.request("GET", "/artifacts/finalization-warehouse-nightly/latest")
+    print("\n" + answer.json()["data"])
+
+
+def import_cycle(credentials: "CollibraCredentials", tables: int) -> str:
+    """Send a batch with a few tables; return its job, ended."""
+    commands: list[dict[str, object]] = [
+        {"resourceType": "Community", "identifier": COMMUNITY},
+        {
+            "resourceType": "Domain",
+            "identifier": DOMAIN,
+            "type": {"name": "Physical Data Dictionary"},
+        },
+        *(
+            {
+                "resourceType": "Asset",
+                "identifier": {"name": f"table_{number}", "domain": DOMAIN},
+                "type": {"name": "Table"},
+            }
+            for number in range(1, tables + 1)
+        ),
+    ]
+    from collibra_tasks.waiting import wait_for_job
+
+    with credentials.get_client() as client:
+        job = client.submit_batch(
+            "warehouse-nightly", file_name="tables.json", content=json.dumps(commands).encode()
+        )
+        return wait_for_job(lambda: client.get_job(job.id), job.id, wait_seconds=60).id
+
+
+if __name__ == "__main__":
+    main()
