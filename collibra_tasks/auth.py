@@ -81,5 +81,6 @@ def _basic(user: str, password: str) -> str:
 
 def _key(connection: CollibraConnection) -> str:
     secret = connection.client_secret.get_secret_value()
-    parts = "\0".join((connection.base_url, connection.client_id, secret))
-    return hashlib.sha256(parts.encode()).hexdigest()
+    return hashlib.sha256(
+        f"{connection.base_url}\0{connection.client_id}\0{secret}".encode()
+    ).hexdigest()

@@ -1,19 +1,19 @@
 """What can go wrong, split by what the caller must do next.
 
-    CollibraError
-    ├ NotSentError              not reached: nothing happened                    safe to repeat
-    ├ OutcomeUnknownError       sent, no clear answer                            never repeat a write
-    ├ RefusedError              4xx: the tenant said no
-    │  ├ AccessDeniedError      401, 403
-    │  ├ NotFoundError          404
-    │  ├ BusyError              429                                              safe to repeat
-    │  └ TenantFaultError       5xx, as the answer to a read
-    ├ UnexpectedAnswerError     not what the documents say: HTML, broken JSON, a new state word
-    ├ JobError                  ended, not well
-    │  ├ JobFailedError  JobIncompleteError  JobAbortedError  JobCanceledError
-    ├ JobTimedOutError          we stopped looking; the job goes on
-    ├ FinalizationRefusedError  our own guard said no; nothing was sent
-    └ SourceError               the source is no list of import commands; nothing was sent
+CollibraError
+├ NotSentError              not reached: nothing happened                    safe to repeat
+├ OutcomeUnknownError       sent, no clear answer                            never repeat a write
+├ RefusedError              4xx: the tenant said no
+│  ├ AccessDeniedError      401, 403
+│  ├ NotFoundError          404
+│  ├ BusyError              429                                              safe to repeat
+│  └ TenantFaultError       5xx, as the answer to a read
+├ UnexpectedAnswerError     not what the documents say: HTML, broken JSON, a new state word
+├ JobError                  ended, not well
+│  ├ JobFailedError  JobIncompleteError  JobAbortedError  JobCanceledError
+├ JobTimedOutError          we stopped looking; the job goes on
+├ FinalizationRefusedError  our own guard said no; nothing was sent
+└ SourceError               the source is no list of import commands; nothing was sent
 """
 
 from __future__ import annotations
@@ -117,7 +117,11 @@ class BusyError(RefusedError):
     transient = True
 
     def __init__(
-        self, message: str, *, retry_after_seconds: float | None = None, **refusal: Any
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        **refusal: Any,  # noqa: ANN401 - whatever any refusal has
     ) -> None:
         """Keep the pause that the tenant asked for."""
         super().__init__(message, **refusal)
@@ -137,9 +141,7 @@ class UnexpectedAnswerError(CollibraError):
     does not.
     """
 
-    def __init__(
-        self, message: str, *, transient: bool = True, job_id: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, transient: bool = True, job_id: str | None = None) -> None:
         """Keep whether asking again may help."""
         super().__init__(message, job_id=job_id)
         self.transient = transient

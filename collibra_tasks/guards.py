@@ -45,12 +45,11 @@ def judge_synchronization(synchronization_id: str, *, exists: bool) -> Verdict:
     """Refuse a synchronization that the tenant does not know: most likely a misspelt ID."""
     if exists:
         return Verdict()
-    return Verdict(
-        (
-            f"the tenant does not know the synchronization {synchronization_id!r}: nothing was "
-            "ever imported under this ID, so check its spelling",
-        )
+    reason = (
+        f"the tenant does not know the synchronization {synchronization_id!r}: nothing was ever "
+        "imported under this ID, so check its spelling"
     )
+    return Verdict((reason,))
 
 
 def judge_evidence(jobs: Sequence[Job], *, last: LastFinalization | None = None) -> Verdict:
@@ -97,10 +96,9 @@ def judge_unverified(
     if strategy == FinalizationStrategy.CHANGE_STATUS and last is None:
         return Verdict()
     known = f" since the finalization of {last.at:%Y-%m-%d %H:%M:%S} UTC" if last else ""
-    return Verdict(
-        (
-            f"no batch job shows that this cycle was filled{known}, and an empty cycle makes every "
-            f"asset missing ({strategy.value} would then act on all of them); give batch_job_ids, "
-            "or say allow_unverified_cycle=True if you know that it was filled",
-        )
+    reason = (
+        f"no batch job shows that this cycle was filled{known}, and an empty cycle makes every "
+        f"asset missing ({strategy.value} would then act on all of them); give batch_job_ids, "
+        "or say allow_unverified_cycle=True if you know that it was filled"
     )
+    return Verdict((reason,))

@@ -27,6 +27,7 @@ from collibra_tasks.receipts import Receipt, complete_receipt, render_receipt
 from collibra_tasks.results import fetch_results
 from collibra_tasks.wire.calls import finalization_call
 
+
 def _read_again(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return may_repeat(state.result(raise_on_failure=False), write=False)
 
@@ -55,7 +56,7 @@ def inspect_cycle(
     batch_job_ids: Sequence[str] = (),
     allow_unverified_cycle: bool = False,
 ) -> None:
-    """Look before finalizing: is everything there that this finalization relies on?
+    """Look before finalizing, whether all is there that this finalization relies on.
 
     Args:
         credentials: The tenant.
@@ -229,7 +230,9 @@ def publish_receipt(
         account = client.get_account()
         receipt = replace(receipt, account=account.name if account else None)
         if job_id is not None:
-            receipt = complete_receipt(receipt, client.get_job(job_id), fetch_results(client, job_id))
+            receipt = complete_receipt(
+                receipt, client.get_job(job_id), fetch_results(client, job_id)
+            )
     create_markdown_artifact(
         render_receipt(receipt),
         key=f"finalization-{slugify(synchronization_id)}",
@@ -253,7 +256,9 @@ class Report:
 
 @contextmanager
 def reported(
-    credentials: CollibraCredentials, synchronization_id: str, **request: Any
+    credentials: CollibraCredentials,
+    synchronization_id: str,
+    **request: Any,  # noqa: ANN401 - what publish_receipt takes
 ) -> Iterator[Report]:
     """Publish a receipt at the end of a block, however the block ends.
 

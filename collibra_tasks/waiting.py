@@ -19,9 +19,10 @@ from collibra_tasks.errors import (
     JobTimedOutError,
     NotFoundError,
     OutcomeUnknownError,
-    UnexpectedAnswerError,
 )
 from collibra_tasks.models import Job
+
+logger = logging.getLogger(__name__)
 
 Look = Callable[[], Job]
 Taken = TypeVar("Taken")
@@ -56,7 +57,7 @@ def wait_for_job(
     longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
     grace_seconds: float = GRACE_SECONDS,
     clock: Clock = time,
-    log: Callable[[str], None] = logging.getLogger(__name__).info,
+    log: Callable[[str], None] = logger.info,
 ) -> Job:
     """Look at a job until it has ended, well or not.
 
@@ -170,7 +171,7 @@ def submit_when_free(
     *,
     longest_busy_seconds: float = LONGEST_BUSY_SECONDS,
     clock: Clock = time,
-    log: Callable[[str], None] = logging.getLogger(__name__).info,
+    log: Callable[[str], None] = logger.info,
 ) -> Taken:
     """Submit, and again only after the tenant said that it took nothing (429).
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -146,7 +146,7 @@ def run_main_job(tenant: "Sandbox", address: str) -> None:
     for tables in (6, 5):
         job_id = import_cycle(credentials, tables)
         print(f"Imported a cycle of {tables} tables in batch job {job_id}", flush=True)
-        run = run_deployment(
+        run: Any = run_deployment(
             DEPLOYMENT,
             parameters={
                 "credentials": {"$ref": {"block_document_id": str(block)}},
@@ -161,27 +161,29 @@ def run_main_job(tenant: "Sandbox", address: str) -> None:
         if run.state is None or not run.state.is_completed():
             sys.exit(f"The run did not complete: {run.state and run.state.message}")
     with get_client(sync_client=True) as client:
-        answer = client.request("GET", "/artifacts/finalization-warehouse-nightly/latest")
+        answer = client.request(
+            "GET", "/artifacts/{key}/latest", path_params={"key": "finalization-warehouse-nightly"}
+        )
     print("\n" + answer.json()["data"])
 
 
 def import_cycle(credentials: "CollibraCredentials", tables: int) -> str:
     """Send a batch with a few tables; return its job, ended."""
-    commands: list[dict[str, object]] = [
+    commands: list[dict[str, Any]] = [
         {"resourceType": "Community", "identifier": COMMUNITY},
         {
             "resourceType": "Domain",
             "identifier": DOMAIN,
             "type": {"name": "Physical Data Dictionary"},
         },
-        *(
+        *[
             {
                 "resourceType": "Asset",
                 "identifier": {"name": f"table_{number}", "domain": DOMAIN},
                 "type": {"name": "Table"},
             }
             for number in range(1, tables + 1)
-        ),
+        ],
     ]
     from collibra_tasks.waiting import wait_for_job
 

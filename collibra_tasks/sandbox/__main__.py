@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Sandbox(
         job_seconds=options.job_seconds, version=options.version, port=options.port
     ) as tenant:
-        print(_greeting(tenant), flush=True)  # noqa: T201 - what the command is for
+        print(_greeting(tenant), flush=True)
         stopped.wait()
     return 0
 

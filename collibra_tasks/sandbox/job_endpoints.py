@@ -148,5 +148,5 @@ def job_body(job: Job, now: datetime) -> dict[str, Any]:
 
 def iso(moment: datetime) -> str:
     """Write a moment as the Job API v1 does, to the millisecond where it has any."""
-    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")

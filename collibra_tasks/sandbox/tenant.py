@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from email.utils import format_datetime
 from datetime import UTC
+from email.utils import format_datetime
 from threading import Event, RLock
 
 from collibra_tasks.sandbox import kinds

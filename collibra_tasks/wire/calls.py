@@ -85,10 +85,8 @@ def faults_of_synchronization_id(synchronization_id: str) -> list[str]:
     """
     shown = f"the synchronization ID {synchronization_id!r}"
     if not 1 <= len(synchronization_id) <= SYNCHRONIZATION_ID_LENGTH:
-        return [
-            f"{shown} has {len(synchronization_id)} characters, "
-            f"1 to {SYNCHRONIZATION_ID_LENGTH} are allowed"
-        ]
+        allowed = f"1 to {SYNCHRONIZATION_ID_LENGTH} are allowed"
+        return [f"{shown} has {len(synchronization_id)} characters, {allowed}"]
     if synchronization_id in {"exists", ".", ".."}:
         return [f"{shown} means something else to the tenant"]
     if synchronization_id != synchronization_id.strip():
