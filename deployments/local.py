@@ -42,6 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stay", action="store_true", help="stay up for a look at the UI")
     stay = parser.parse_args().stay
+    # A shell that puts us in the background makes us, and what we start, deaf to SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="collibra-local-") as home:
         os.environ.update(prefect_environment(Path(home)))

@@ -1,0 +1,153 @@
+"""A tenant for every test, and one real Prefect server for those that need it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from collibra_tasks.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
+
+ImportCycle = Callable[..., str]
+
+
+@pytest.fixture
+def tenant() -> Iterator[Sandbox]:
+    """Serve a tenant whose jobs are over at the first look."""
+    with Sandbox() as tenant:
+        yield tenant
+
+
+@pytest.fixture
+def import_cycle(tenant: Sandbox) -> ImportCycle:
+    """Send tables under a synchronization ID and return the batch job's id."""
+    return lambda tables=3, synchronization_id="nightly": send_tables(
+        tenant, tables, synchronization_id
+    )
+
+
+def send_tables(tenant: Sandbox, tables: int, synchronization_id: str) -> str:
+    """Send a batch of tables; return the job, ended."""
+    commands = [
+        {
+            "resourceType": "Asset",
+            "identifier": {"name": f"table_{number}", "domain": DOMAIN},
+            "type": {"name": "Table"},
+        }
+        for number in range(tables)
+    ]
+    with httpx.Client(base_url=tenant.url, auth=(tenant.username, tenant.password)) as http:
+        answer = http.post(
+            f"/rest/2.0/import/synchronize/{synchronization_id}/batch/json-job",
+            files={"file": ("tables.json", json.dumps(commands))},
+        )
+        job_id: str = answer.raise_for_status().json()["id"]
+        assert http.get(f"/rest/2.0/jobs/{job_id}").json()["result"] == "SUCCESS"
+    return job_id
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that holds everything Prefect keeps."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_environment(prefect_home: Path) -> dict[str, str]:
+    """Return what a process needs to use the tests' own Prefect server, and nothing else."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return os.environ | {
+        "PREFECT_HOME": str(prefect_home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_CLI_PROMPT": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_home: Path, prefect_environment: dict[str, str]) -> Iterator[str]:
+    """Run a real Prefect server and point this process at it; yield its API's address."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_HOME,
+        temporary_settings,
+    )
+
+    api = prefect_environment["PREFECT_API_URL"]
+    port = api.removesuffix("/api").rpartition(":")[2]
+    command = ("server", "start", "--host", "127.0.0.1", "--port", port)
+    with prefect_process(prefect_environment, prefect_home / "server.log", *command) as process:
+        wait_until(lambda: answers(f"{api}/health"), process)
+        here = {
+            PREFECT_API_URL: api,
+            PREFECT_HOME: prefect_home,
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        }
+        with temporary_settings(here):
+            yield api
+            APILogHandler().flush()
+            EventsWorker.instance().drain()
+
+
+class prefect_process:  # noqa: N801 - used like a function
+    """Run a Prefect command beside the tests, and end it afterwards."""
+
+    def __init__(self, environment: dict[str, str], log: Path, *command: str) -> None:
+        self.environment, self.log, self.command = environment, log, command
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        # A shell that puts us in the background makes us, and what we start, deaf to SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own commands
+                [sys.executable, "-m", "prefect", *self.command],
+                env=self.environment,
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+            )
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def answers(address: str) -> bool:
+    """Tell whether something answers well at an address."""
+    try:
+        return httpx.get(address).is_success
+    except httpx.TransportError:
+        return False
+
+
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 90
+) -> None:
+    """Wait for a process to become ready; fail if it ends or takes too long."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert process.poll() is None, "it ended early"
+        assert time.monotonic() < deadline, "it was not ready in time"
+        time.sleep(0.2)
