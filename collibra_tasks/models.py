@@ -130,6 +130,6 @@ class TenantVersion:
 
         Source: 2022.08 is documented; that releases up to 5.x are older is assumed.
         """
-        numbered = self.major <= LAST_NUMBERED_RELEASE
+        numbered = 1 <= self.major <= LAST_NUMBERED_RELEASE
         by_year = self.major >= FIRST_YEAR and (self.major, self.minor) < (2022, 8)
         return numbered or by_year

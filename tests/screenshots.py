@@ -32,11 +32,13 @@ def main(address: str) -> None:
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 1100})
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.route("**/*amplitude*/**", lambda route: route.abort())
         for name, url in pages.items():
             page.goto(url)
             page.wait_for_load_state("networkidle")
+            if name == "receipt":
+                page.locator("a[href*='/artifacts/artifact/']").first.click()
             page.wait_for_timeout(1500)
             page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
         browser.close()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ImportCycle
 
 from collibra_tasks import MISSING_FROM_SOURCE, CollibraCredentials, CollibraSettings, Receipt
 from collibra_tasks import tasks as library_tasks
@@ -29,6 +28,7 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.sandbox import Sandbox
 from flows.finalize_synchronization import finalize_synchronization
+from tests.conftest import ImportCycle
 
 Stage = Callable[[Sandbox], Any]
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -48,8 +48,13 @@ def credentials(tenant: Sandbox, monkeypatch: pytest.MonkeyPatch) -> CollibraCre
 
 
 def finalize(credentials: CollibraCredentials, job_id: str, **changes: Any) -> Receipt:
-    request = {"synchronization_id": "nightly", "batch_job_ids": [job_id], "wait_seconds": 20}
-    return finalize_synchronization(credentials, **(request | changes))
+    request: dict[str, Any] = {
+        "synchronization_id": "nightly",
+        "batch_job_ids": [job_id],
+        "wait_seconds": 20,
+    }
+    receipt: Receipt = finalize_synchronization(credentials, **(request | changes))
+    return receipt
 
 
 def latest_artifact(key: str) -> str:
@@ -227,7 +232,9 @@ def test_a_deadline_leaves_the_job_alone(
 REFUSED: dict[str, dict[str, Any]] = {
     "no status for CHANGE_STATUS": {"missing_asset_status_id": ""},
     "a status that is no UUID": {"missing_asset_status_id": "Obsolete"},
-    "a status that the tenant lacks": {"missing_asset_status_id": MISSING_FROM_SOURCE[:-4] + "9999"},
+    "a status that the tenant lacks": {
+        "missing_asset_status_id": MISSING_FROM_SOURCE[:-4] + "9999"
+    },
     "a synchronization that the tenant lacks": {"synchronization_id": "nihgtly"},
     "an ID with a slash": {"synchronization_id": "a/b"},
     "deleting without evidence": {"strategy": "REMOVE_RESOURCES", "batch_job_ids": []},
@@ -261,7 +268,10 @@ def test_an_id_of_51_characters_is_not_sent(
 
 @pytest.mark.parametrize("end", [("COMPLETED", "COMPLETED_WITH_ERROR"), ("ERROR", "FAILURE")])
 def test_a_batch_that_did_not_succeed_is_no_evidence(
-    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle, end: tuple[str, str]
+    credentials: CollibraCredentials,
+    tenant: Sandbox,
+    import_cycle: ImportCycle,
+    end: tuple[str, str],
 ) -> None:
     """A cycle with a batch that lost commands is not finalized: they would count as missing."""
     import_cycle()
@@ -306,7 +316,7 @@ def test_a_tenant_that_is_away_is_not_sent_to(
 
 @pytest.mark.parametrize("saved", [False, True])
 @pytest.mark.parametrize("auth_type", ["basic", "bearer", "oauth"])
-def test_no_secret_is_left_anywhere(  # noqa: PLR0917 - fixtures
+def test_no_secret_is_left_anywhere(
     tenant: Sandbox,
     import_cycle: ImportCycle,
     prefect_home: Path,
