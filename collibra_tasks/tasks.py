@@ -21,7 +21,7 @@ from slugify import slugify
 from collibra_tasks import guards, waiting
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.client import CollibraClient
-from collibra_tasks.errors import CollibraError, NotFoundError, may_repeat
+from collibra_tasks.errors import CollibraError, NotFoundError, OutcomeUnknownError, may_repeat
 from collibra_tasks.models import FinalizationStrategy, Job
 from collibra_tasks.receipts import Receipt, complete_receipt, render_receipt
 from collibra_tasks.results import fetch_results
@@ -128,9 +128,11 @@ def submit_finalization(
         FinalizationRefusedError: If the request would not mean one thing; nothing was sent.
         NotSentError: If the tenant could not be reached; nothing happened.
         RefusedError: If the tenant said no; nothing happened.
-        OutcomeUnknownError: If no clear answer came; it is never sent again.
+        OutcomeUnknownError: If no clear answer came, or if this flow run is a second attempt, whose
+            first may have sent it; it is never sent again.
     """
     log = get_run_logger()
+    _refuse_second_attempt(synchronization_id)
     with credentials.get_client() as client:
         version = client.get_version()
         job = waiting.submit_when_free(
@@ -145,6 +147,17 @@ def submit_finalization(
         )
     log.info("Collibra closes the cycle of %r in job %s", synchronization_id, job.id)
     return job
+
+
+def _refuse_second_attempt(synchronization_id: str) -> None:
+    attempt = runtime.flow_run.get_run_count()
+    if attempt > 1:
+        message = (
+            f"not sent: this is attempt {attempt} of the run, and an earlier one may have "
+            f"finalized {synchronization_id!r} already; look at the job list in Collibra, and "
+            "start a new run only if the cycle is still open"
+        )
+        raise OutcomeUnknownError(message)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="wait-for-job-{job_id}")
