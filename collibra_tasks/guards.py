@@ -82,6 +82,23 @@ def _fault_of_batch(job: Job, last: LastFinalization | None) -> str | None:
     return None
 
 
+def judge_used(batch_job_ids: Sequence[str], used: Sequence[str]) -> Verdict:
+    """Refuse batches that served the last finalization: their cycle is closed.
+
+    Args:
+        batch_job_ids: The jobs that are said to have filled this cycle.
+        used: Those that filled the last one on record.
+    """
+    again = sorted(set(batch_job_ids) & set(used))
+    if not again:
+        return Verdict()
+    reason = (
+        f"the cycle of batch job {again[0]} was finalized already, and finalizing again would find "
+        "every asset missing; send the batches of the next cycle first"
+    )
+    return Verdict((reason,))
+
+
 def judge_unverified(
     strategy: FinalizationStrategy, *, allowed: bool, last: LastFinalization | None = None
 ) -> Verdict:

@@ -5,6 +5,7 @@ Nothing here is cached: a remembered state never ends, and a remembered refusal 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from collibra_tasks import guards, waiting
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import CollibraError, NotFoundError, OutcomeUnknownError, may_repeat
+from collibra_tasks.ledger import Entry, Ledger, Phase, withdrawn
 from collibra_tasks.models import FinalizationStrategy, Job
 from collibra_tasks.receipts import Receipt, complete_receipt, render_receipt
 from collibra_tasks.results import fetch_results
@@ -36,6 +38,8 @@ def _write_again(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> boo
     return may_repeat(state.result(raise_on_failure=False), write=True)
 
 
+PATIENCE_SECONDS = 30.0
+"""How much longer than one request another run may take to write down what it sent."""
 DELAYS = [2.0, 5.0, 15.0, 45.0]
 READ: dict[str, Any] = {
     "cache_policy": NO_CACHE,
@@ -107,9 +111,14 @@ def submit_finalization(
     *,
     strategy: FinalizationStrategy = FinalizationStrategy.CHANGE_STATUS,
     missing_asset_status_id: str | None = None,
+    batch_job_ids: Sequence[str] = (),
     send_notification: bool = False,
 ) -> Job:
     """Close a cycle of a synchronization, once.
+
+    The intent is written down on the Prefect server before the request leaves, and the job as soon
+    as it is known. A second run finds that record: it follows the job that is under way, and sends
+    nothing while nobody knows what became of the one before.
 
     Sent again only where it is certain that the tenant took nothing: no connection was made, or it
     answered 429, after the pause that it asked for.
@@ -119,45 +128,98 @@ def submit_finalization(
         synchronization_id: 1 to 50 characters.
         strategy: What happens to assets that did not come back; always sent.
         missing_asset_status_id: The status for CHANGE_STATUS; not sent with another strategy.
+        batch_job_ids: The jobs that filled this cycle; none may have served a finalization before.
         send_notification: Whether Collibra tells the account when the job has ended.
 
     Returns:
-        The job that closes the cycle, of which only the id is known yet.
+        The job that closes the cycle.
 
     Raises:
-        FinalizationRefusedError: If the request would not mean one thing; nothing was sent.
+        FinalizationRefusedError: If these batches were finalized before, or the request would not
+            mean one thing; nothing was sent.
         NotSentError: If the tenant could not be reached; nothing happened.
         RefusedError: If the tenant said no; nothing happened.
-        OutcomeUnknownError: If no clear answer came, or if this flow run is a second attempt, whose
-            first may have sent it; it is never sent again.
+        OutcomeUnknownError: If no clear answer came, to this request or to the one before; it is
+            never sent again.
     """
     log = get_run_logger()
-    _refuse_second_attempt(synchronization_id)
+    ledger = Ledger(credentials.base_url, synchronization_id)
+    intent = Entry(
+        tenant=credentials.base_url,
+        synchronization_id=synchronization_id,
+        strategy=FinalizationStrategy(strategy).value,
+        flow_run_id=runtime.flow_run.get_id(),
+        flow_run_name=runtime.flow_run.get_name(),
+        attempt=runtime.flow_run.get_run_count(),
+        batch_job_ids=tuple(batch_job_ids),
+    )
+    patience = credentials.request_timeout_seconds + PATIENCE_SECONDS
     with credentials.get_client() as client:
-        version = client.get_version()
-        job = waiting.submit_when_free(
-            lambda: client.submit_finalization(
-                synchronization_id,
-                strategy=FinalizationStrategy(strategy),
-                missing_asset_status_id=missing_asset_status_id,
-                send_notification=send_notification,
-                version=version,
-            ),
-            log=log.warning,
-        )
-    log.info("Collibra closes the cycle of %r in job %s", synchronization_id, job.id)
+        claimed = None
+        while claimed is None:
+            job, last = _already_sent(client, ledger, intent, patience_seconds=patience)
+            if job is not None:
+                log.info("Following job %s, which was sent before; nothing is sent", job.id)
+                return job
+            guards.judge_used(batch_job_ids, last.batch_job_ids if last else ()).enforce()
+            version = client.get_version()
+            claimed = ledger.claim(intent, last)
+        try:
+            job = waiting.submit_when_free(
+                lambda: client.submit_finalization(
+                    synchronization_id,
+                    strategy=FinalizationStrategy(strategy),
+                    missing_asset_status_id=missing_asset_status_id,
+                    send_notification=send_notification,
+                    version=version,
+                ),
+                log=log.warning,
+            )
+        except CollibraError as error:
+            if not isinstance(error, OutcomeUnknownError):
+                ledger.update(withdrawn(claimed, last))
+            raise
+        log.info("Collibra closes the cycle of %r in job %s", synchronization_id, job.id)
+        ledger.update(replace(claimed, phase=Phase.SENT, job_id=job.id))
     return job
 
 
-def _refuse_second_attempt(synchronization_id: str) -> None:
-    attempt = runtime.flow_run.get_run_count()
-    if attempt > 1:
-        message = (
-            f"not sent: this is attempt {attempt} of the run, and an earlier one may have "
-            f"finalized {synchronization_id!r} already; look at the job list in Collibra, and "
-            "start a new run only if the cycle is still open"
-        )
-        raise OutcomeUnknownError(message)
+def _already_sent(
+    client: CollibraClient, ledger: Ledger, intent: Entry, *, patience_seconds: float
+) -> tuple[Job | None, Entry | None]:
+    """Find the job to follow instead of sending; else the closed entry that ours comes after."""
+    entry = ledger.latest()
+    deadline = time.monotonic() + patience_seconds
+    mine = entry is not None and entry.was_this_run(intent.flow_run_id, intent.attempt)
+    while entry and entry.phase == Phase.INTENDED and not mine and time.monotonic() < deadline:
+        time.sleep(1)  # another run may be sending just now
+        entry = ledger.latest()
+    if entry is None or entry.phase in {Phase.ENDED, Phase.WITHDRAWN}:
+        return _job_of_own_entry(entry, intent), entry
+    if entry.job_id is None:
+        raise OutcomeUnknownError(_unsettled(ledger, entry))
+    with suppress(NotFoundError):
+        if client.get_job(entry.job_id).ended and not mine:
+            closed = replace(entry, phase=Phase.ENDED)
+            ledger.update(closed)
+            return None, closed
+    return Job(id=entry.job_id), entry
+
+
+def _job_of_own_entry(entry: Entry | None, intent: Entry) -> Job | None:
+    if entry is None or entry.job_id is None:
+        return None
+    own = entry.was_this_run(intent.flow_run_id, intent.attempt)
+    return Job(id=entry.job_id) if own else None
+
+
+def _unsettled(ledger: Ledger, entry: Entry) -> str:
+    return (
+        f"not sent: flow run {entry.flow_run_name or '?'} was about to finalize "
+        f"{entry.synchronization_id!r}, and whether it did is not known; look at the job list in "
+        "Collibra. When you know that nothing is under way and the cycle is to be closed, delete "
+        f"the variable {ledger.name_of(entry)!r} in Prefect and run again"
+    )
 
 
 @task(cache_policy=NO_CACHE, task_run_name="wait-for-job-{job_id}")
@@ -243,9 +305,10 @@ def publish_receipt(
         account = client.get_account()
         receipt = replace(receipt, account=account.name if account else None)
         if job_id is not None:
-            receipt = complete_receipt(
-                receipt, client.get_job(job_id), fetch_results(client, job_id)
-            )
+            job = client.get_job(job_id)
+            receipt = complete_receipt(receipt, job, fetch_results(client, job_id))
+            if job.ended:
+                Ledger(credentials.base_url, synchronization_id).close(job_id)
     create_markdown_artifact(
         render_receipt(receipt),
         key=f"finalization-{slugify(synchronization_id)}",

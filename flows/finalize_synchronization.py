@@ -69,6 +69,7 @@ def finalize_synchronization(
             synchronization_id,
             strategy=strategy,
             missing_asset_status_id=missing_asset_status_id,
+            batch_job_ids=batch_job_ids,
             send_notification=send_notification,
         )
         report.job_id = job.id

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
 
 from collibra_tasks import (
     MISSING_FROM_SOURCE,
     CollibraCredentials,
     CollibraSettings,
-    FinalizationStrategy,
     Receipt,
-    submit_finalization,
 )
 from collibra_tasks import tasks as library_tasks
 from collibra_tasks.errors import (
@@ -308,24 +305,6 @@ def test_deleting_without_evidence_has_to_be_said(
     )
 
     assert receipt.succeeded
-    assert 1 == tenant.finalizations
-
-
-def test_a_second_attempt_does_not_send_again(
-    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
-) -> None:
-    """A retried run can't know what its first attempt did: it sends nothing and says so."""
-    import_cycle()
-
-    @flow(retries=1)
-    def submit_and_break() -> None:
-        submit_finalization(credentials, "nightly", strategy=FinalizationStrategy.IGNORE)
-        message = "the machine trips over its cable"
-        raise RuntimeError(message)
-
-    with pytest.raises(OutcomeUnknownError):
-        submit_and_break()
-
     assert 1 == tenant.finalizations
 
 
