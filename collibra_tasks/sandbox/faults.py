@@ -61,8 +61,9 @@ class Hold:
 
     def drop(self) -> None:
         """Let the request go unanswered, because the tenant is closing."""
-        self._dropped = not self._over.is_set()
-        self._over.set()
+        if not self._over.is_set():
+            self._dropped = True
+            self._over.set()
 
     def wait(self) -> bool:
         """Wait in the request's thread; tell whether to go on."""
@@ -115,6 +116,7 @@ class Script:
         """Let every held request go unanswered."""
         for hold in self.holds:
             hold.drop()
+        self.holds = []
 
 
 Direction = TypeVar("Direction", Verdict, Delay, Hold)

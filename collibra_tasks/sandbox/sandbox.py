@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from collibra_tasks.sandbox import kinds
 from collibra_tasks.sandbox.accounts import TOKEN_SECONDS, Accounts
-from collibra_tasks.sandbox.catalog import Asset, AssetKey
+from collibra_tasks.sandbox.catalog import Asset
 from collibra_tasks.sandbox.importing import FAILURES_BEFORE_ABORT
 from collibra_tasks.sandbox.job_book import JobBook
 from collibra_tasks.sandbox.job_stage import JobStage
@@ -21,6 +21,8 @@ from collibra_tasks.sandbox.stage import RequestStage
 from collibra_tasks.sandbox.state import Clock, State
 from collibra_tasks.sandbox.tenant import FinalizationRequest, Tenant
 from collibra_tasks.sandbox.version import Version
+
+Place = tuple[str, str, str]
 
 
 def utc_now() -> datetime:
@@ -208,7 +210,7 @@ class Sandbox(RequestStage, JobStage):
             if job.kind in (kinds.FINALIZE, kinds.SYNCHRONIZE)
         ]
 
-    def assets(self) -> dict[AssetKey, Asset]:
+    def assets(self) -> dict[Place, Asset]:
         """Return all assets by community, domain and name."""
         with self._tenant.lock:
             self._tenant.state.settle()
@@ -225,13 +227,13 @@ class Sandbox(RequestStage, JobStage):
             found = self._tenant.state.synchronizations.tracked(synchronization_id)
             return found.present | found.previous
 
-    def edit_asset(self, key: tuple[str, str, str], **changes: Any) -> None:  # noqa: ANN401 - any field
+    def edit_asset(self, key: Place, **changes: Any) -> None:  # noqa: ANN401 - any field
         """Change an asset as a person would, by hand; ``changes`` are fields of `Asset`."""
         with self._tenant.lock:
-            asset = self.assets()[AssetKey(*key)]
+            asset = self.assets()[key]
             self._tenant.state.catalog.put(replace(asset, **changes))
 
-    def remove_asset(self, key: tuple[str, str, str]) -> None:
+    def remove_asset(self, key: Place) -> None:
         """Remove an asset as a person would, by hand."""
         with self._tenant.lock:
-            self._tenant.state.catalog.remove(self.assets()[AssetKey(*key)].id)
+            self._tenant.state.catalog.remove(self.assets()[key].id)

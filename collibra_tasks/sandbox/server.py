@@ -15,7 +15,7 @@ from collibra_tasks.sandbox.messages import Answer, read_request
 from collibra_tasks.sandbox.tenant import Tenant
 
 LOOPBACK = "127.0.0.1"
-SHUTDOWN_POLL_SECONDS = 0.01
+SHUTDOWN_POLL_SECONDS = 0.05
 DRIPS = 20
 
 
@@ -46,6 +46,7 @@ class Server(ThreadingHTTPServer):
     def stop(self) -> None:
         """Serve no more, and cut what is still open."""
         self.tenant.close()
+        cut(self.socket)  # wakes the thread, where the system is so kind, before its next poll
         self.shutdown()
         self._thread.join()
         self.server_close()
