@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.models import FinalizationStrategy, Job
@@ -32,15 +31,6 @@ class Verdict:
             raise FinalizationRefusedError(message, reasons=self.reasons)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastFinalization:
-    """What the record says of the finalization before this one."""
-
-    job_id: str | None
-    at: datetime
-    batch_job_ids: frozenset[str] = frozenset()
-
-
 def judge_synchronization(synchronization_id: str, *, exists: bool) -> Verdict:
     """Refuse a synchronization that the tenant does not know: most likely a misspelt ID."""
     if exists:
@@ -52,32 +42,23 @@ def judge_synchronization(synchronization_id: str, *, exists: bool) -> Verdict:
     return Verdict((reason,))
 
 
-def judge_evidence(jobs: Sequence[Job], *, last: LastFinalization | None = None) -> Verdict:
-    """Refuse batch jobs that do not prove a full cycle: each must have succeeded, in this cycle.
+def judge_evidence(jobs: Sequence[Job]) -> Verdict:
+    """Refuse batch jobs that do not prove a full cycle: each must have succeeded.
 
     Args:
         jobs: The batch jobs that are said to have filled the cycle.
-        last: The finalization that closed the cycle before, where one is on record.
     """
-    reasons = [_fault_of_batch(job, last) for job in jobs]
+    reasons = [_fault_of_batch(job) for job in jobs]
     return Verdict(tuple(reason for reason in reasons if reason))
 
 
-def _fault_of_batch(job: Job, last: LastFinalization | None) -> str | None:
+def _fault_of_batch(job: Job) -> str | None:
     if not job.ended:
         return f"batch job {job.id} has not ended yet ({job.state})"
     if not job.succeeded:
         return (
             f"batch job {job.id} ended as {job.state} with result {job.result or 'none'}: what it "
             "did not import would count as missing"
-        )
-    if last is None:
-        return None
-    since = job.created_on or job.started_on
-    if job.id in last.batch_job_ids or since is None or since <= last.at:
-        return (
-            f"batch job {job.id} belongs to a cycle before the last finalization on record "
-            f"({last.at:%Y-%m-%d %H:%M:%S} UTC): it proves nothing for this one"
         )
     return None
 
@@ -100,7 +81,7 @@ def judge_used(batch_job_ids: Sequence[str], used: Sequence[str]) -> Verdict:
 
 
 def judge_unverified(
-    strategy: FinalizationStrategy, *, allowed: bool, last: LastFinalization | None = None
+    strategy: FinalizationStrategy, *, allowed: bool, finalized_before: bool = False
 ) -> Verdict:
     """Refuse a cycle for which no batch job speaks, where an empty one would do harm.
 
@@ -110,9 +91,9 @@ def judge_unverified(
     """
     if allowed or strategy == FinalizationStrategy.IGNORE:
         return Verdict()
-    if strategy == FinalizationStrategy.CHANGE_STATUS and last is None:
+    if strategy == FinalizationStrategy.CHANGE_STATUS and not finalized_before:
         return Verdict()
-    known = f" since the finalization of {last.at:%Y-%m-%d %H:%M:%S} UTC" if last else ""
+    known = " since the last finalization on record" if finalized_before else ""
     reason = (
         f"no batch job shows that this cycle was filled{known}, and an empty cycle makes every "
         f"asset missing ({strategy.value} would then act on all of them); give batch_job_ids, "

@@ -54,6 +54,12 @@ class Entry:
     phase: Phase = Phase.INTENDED
     job_id: str | None = None
     claim: str = ""
+    finalized_before: bool = False
+
+    @property
+    def finalized(self) -> bool:
+        """Whether a finalization is on record, here or in an entry before."""
+        return self.finalized_before or self.phase in {Phase.SENT, Phase.ENDED}
 
     def was_this_run(self, flow_run_id: str | None, attempt: int) -> bool:
         """Whether an earlier attempt of this very flow run wrote it."""
@@ -107,6 +113,7 @@ class Ledger:
             entry,
             number=number,
             claim=uuid4().hex,
+            finalized_before=after is not None and after.finalized,
             batch_job_ids=tuple(sorted(entry.batch_job_ids)[:MOST_BATCH_JOBS]),
         )
         name = self.name_of(mine)

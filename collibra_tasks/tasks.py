@@ -112,6 +112,7 @@ def submit_finalization(
     strategy: FinalizationStrategy = FinalizationStrategy.CHANGE_STATUS,
     missing_asset_status_id: str | None = None,
     batch_job_ids: Sequence[str] = (),
+    allow_unverified_cycle: bool = False,
     send_notification: bool = False,
 ) -> Job:
     """Close a cycle of a synchronization, once.
@@ -129,6 +130,7 @@ def submit_finalization(
         strategy: What happens to assets that did not come back; always sent.
         missing_asset_status_id: The status for CHANGE_STATUS; not sent with another strategy.
         batch_job_ids: The jobs that filled this cycle; none may have served a finalization before.
+        allow_unverified_cycle: Whether to go on without any such job.
         send_notification: Whether Collibra tells the account when the job has ended.
 
     Returns:
@@ -162,6 +164,12 @@ def submit_finalization(
                 log.info("Following job %s, which was sent before; nothing is sent", job.id)
                 return job
             guards.judge_used(batch_job_ids, last.batch_job_ids if last else ()).enforce()
+            if not batch_job_ids:
+                guards.judge_unverified(
+                    FinalizationStrategy(strategy),
+                    allowed=allow_unverified_cycle,
+                    finalized_before=last is not None and last.finalized,
+                ).enforce()
             version = client.get_version()
             claimed = ledger.claim(intent, last)
         try:

@@ -70,6 +70,7 @@ def finalize_synchronization(
             strategy=strategy,
             missing_asset_status_id=missing_asset_status_id,
             batch_job_ids=batch_job_ids,
+            allow_unverified_cycle=allow_unverified_cycle,
             send_notification=send_notification,
         )
         report.job_id = job.id

@@ -53,9 +53,9 @@ def read_external(identifier: Identifier) -> ExternalKey | None:
 
 
 def _known(ids: Mapping[str, object] | set[str], wanted: object, what: str) -> str:
-    if wanted not in ids:
+    if not isinstance(wanted, str) or wanted not in ids:
         raise not_found(f"{what} {wanted}")
-    return str(wanted)
+    return wanted
 
 
 def _object(identifier: Identifier, name: str) -> Identifier:

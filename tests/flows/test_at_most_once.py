@@ -103,6 +103,20 @@ def test_batches_serve_one_finalization(
     assert 2 == tenant.finalizations
 
 
+def test_without_evidence_the_first_cycle_only(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """Once a finalization is on record, marking without evidence has to be said each time."""
+    import_cycle()
+    finalize(credentials)
+    with pytest.raises(FinalizationRefusedError):
+        finalize(credentials)
+    assert 1 == tenant.finalizations
+
+    finalize(credentials, allow_unverified_cycle=True)
+    assert 2 == tenant.finalizations
+
+
 def test_a_refusal_uses_nothing_up(
     credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
 ) -> None:

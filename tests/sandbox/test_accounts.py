@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.sandbox.caller import NO_AUTH, Caller, FakeClock
+from tests.sandbox.caller import NO_AUTH, NO_TLS, Caller, FakeClock
 
 TOKEN = "/rest/oauth/v2/token"
 GRANT = {"grant_type": "client_credentials"}
@@ -32,7 +32,9 @@ def bear(caller: Caller, token: str) -> httpx.Response:
 @pytest.mark.parametrize("headers", [{}, basic("sandbox", "wrong"), {"Authorization": "Basic ?"}])
 def test_a_stranger_is_refused(caller: Caller, headers: dict[str, str]) -> None:
     """Without good credentials every endpoint answers 401 in Collibra's envelope."""
-    answer = httpx.get(f"{caller.tenant.url}/rest/2.0/import/synchronize", headers=headers)
+    answer = httpx.get(
+        f"{caller.tenant.url}/rest/2.0/import/synchronize", headers=headers, verify=NO_TLS
+    )
 
     assert 401 == answer.status_code
     assert {"statusCode", "errorCode", "userMessage", "errorContext"} < answer.json().keys()

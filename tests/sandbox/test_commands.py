@@ -162,3 +162,12 @@ def test_a_file_that_is_no_list_fails_the_job(caller: Caller) -> None:
     path = "/rest/2.0/import/json-job"
     for content in ("{}", "no json"):
         assert ("ERROR", "FAILURE") == caller.ended(caller.post_file(path, content).json()["id"])
+
+
+@pytest.mark.parametrize("identifier", [{"id": {}}, {"id": ["a"]}, {"id": 7}, {"id": "a"}])
+def test_an_id_may_be_anything(caller: Caller, identifier: Any) -> None:
+    """An id that is no known one, or no text at all, fails its command and nothing else."""
+    job = caller.batch({"resourceType": "Asset", "identifier": identifier}, asset("b"))
+
+    assert ("COMPLETED", "COMPLETED_WITH_ERROR") == caller.ended(job)
+    assert {"b"} == caller.tenant.asset_names()

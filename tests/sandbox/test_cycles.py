@@ -8,6 +8,7 @@ import pytest
 
 from collibra_tasks.models import MISSING_FROM_SOURCE
 from collibra_tasks.sandbox import Sandbox
+from tests.sandbox.caller import NO_TLS
 
 DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
 CANDIDATE = "00000000-0000-0000-0000-000000005008"
@@ -16,7 +17,7 @@ SYNCHRONIZE = "/rest/2.0/import/synchronize/nightly"
 
 def ask(tenant: Sandbox, method: str, path: str, **request: Any) -> httpx.Response:
     auth = (tenant.username, tenant.password)
-    return httpx.request(method, tenant.url + path, auth=auth, **request)
+    return httpx.request(method, tenant.url + path, auth=auth, verify=NO_TLS, **request)
 
 
 def send(tenant: Sandbox, *names: str, **parts: str) -> httpx.Response:
@@ -133,8 +134,8 @@ def test_the_body_follows_the_rules(tenant: Sandbox, request_: dict[str, Any], t
 
 def test_nobody_asks_without_showing_who_they_are(tenant: Sandbox) -> None:
     """Only the release is told to everybody."""
-    assert 200 == httpx.get(f"{tenant.url}/rest/2.0/application/info").status_code
-    assert 401 == httpx.get(f"{tenant.url}/rest/2.0/users/current").status_code
+    assert 200 == httpx.get(f"{tenant.url}/rest/2.0/application/info", verify=NO_TLS).status_code
+    assert 401 == httpx.get(f"{tenant.url}/rest/2.0/users/current", verify=NO_TLS).status_code
 
 
 def test_no_scope_is_granted(tenant: Sandbox) -> None:
@@ -146,8 +147,9 @@ def test_no_scope_is_granted(tenant: Sandbox) -> None:
     }
     address = f"{tenant.url}/rest/oauth/v2/token"
 
-    assert 3600 == httpx.post(address, data=form).json()["expires_in"]
-    assert "invalid_scope" == httpx.post(address, data=form | {"scope": "dgc"}).json()["error"]
+    assert 3600 == httpx.post(address, data=form, verify=NO_TLS).json()["expires_in"]
+    refused = httpx.post(address, data=form | {"scope": "dgc"}, verify=NO_TLS)
+    assert "invalid_scope" == refused.json()["error"]
 
 
 def test_the_two_job_apis_use_their_own_words(tenant: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -101,21 +102,30 @@ def test_an_excel_sheet_is_chosen(caller: Caller, more: dict[str, str], name: st
     assert {name: f"{'5' if name == '0' else ''} ({name})"} == described_assets(caller)
 
 
-@pytest.mark.parametrize(
-    ("content", "more"),
-    [
-        (b"no workbook", {}),
-        (workbook([]), {"sheetName": "Nowhere"}),
-        (workbook([]), {"sheetIndex": "9"}),
-    ],
-)
-def test_an_excel_file_that_does_not_fit_fails_the_job(
-    caller: Caller, content: bytes, more: dict[str, str]
-) -> None:
-    """What is no workbook, or has no such sheet, is found out by the job."""
-    job = job_id(caller.post_file(f"{IMPORT}/excel-job", content, template=TEMPLATE, **more))
+@pytest.mark.parametrize("more", [{"sheetName": "Nowhere"}, {"sheetIndex": "9"}])
+def test_a_sheet_that_is_not_there_fails_the_job(caller: Caller, more: dict[str, str]) -> None:
+    """A workbook without the wanted sheet is found out by the job."""
+    parts = {"template": TEMPLATE} | more
+    job = job_id(caller.post_file(f"{IMPORT}/excel-job", workbook([]), **parts))
 
     assert ("ERROR", "FAILURE") == caller.ended(job)
+
+
+def test_what_is_no_workbook_fails_the_job(caller: Caller) -> None:
+    """A file of another kind is found out by the job."""
+    pytest.importorskip("openpyxl")
+    job = job_id(caller.post_file(f"{IMPORT}/excel-job", b"no workbook", template=TEMPLATE))
+
+    assert ("ERROR", "FAILURE") == caller.ended(job)
+
+
+def test_excel_files_need_openpyxl(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without openpyxl the request is refused, and no job is left behind."""
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    answer = caller.post_file(f"{IMPORT}/excel-job", b"any", template=TEMPLATE)
+
+    assert 501 == answer.status_code
+    assert [] == caller.tenant.jobs
 
 
 def upload(caller: Caller, content: str) -> Any:
