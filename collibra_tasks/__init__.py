@@ -6,14 +6,18 @@ The flows that combine the tasks lie in ``flows/`` of the checkout and are deplo
 """
 
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.models import MISSING_FROM_SOURCE, FinalizationStrategy
+from collibra_tasks.ledger import Entry, Resolution
+from collibra_tasks.models import MISSING_FROM_SOURCE, FinalizationStrategy, OnCancel, OnOverlap
 from collibra_tasks.receipts import Receipt
 from collibra_tasks.settings import CollibraSettings
 from collibra_tasks.tasks import (
     inspect_cycle,
     publish_receipt,
     reported,
+    settle_finalization,
+    skipped,
     submit_finalization,
+    tell_or_cancel_job,
     wait_for_job,
 )
 
@@ -21,11 +25,18 @@ __all__ = [
     "MISSING_FROM_SOURCE",
     "CollibraCredentials",
     "CollibraSettings",
+    "Entry",
     "FinalizationStrategy",
+    "OnCancel",
+    "OnOverlap",
     "Receipt",
+    "Resolution",
     "inspect_cycle",
     "publish_receipt",
     "reported",
+    "settle_finalization",
+    "skipped",
     "submit_finalization",
+    "tell_or_cancel_job",
     "wait_for_job",
 ]

@@ -359,15 +359,10 @@ def _http_client(
     connection: CollibraConnection, transport: httpx.BaseTransport | None
 ) -> httpx.Client:
     try:
-        verify = (
-            ssl.create_default_context(cafile=connection.ca_bundle)
-            if connection.ca_bundle
-            else httpx.create_ssl_context()
-        )
         return httpx.Client(
             base_url=connection.base_url,
             timeout=connection.request_timeout_seconds,
-            verify=verify,
+            verify=_certificates(connection) if transport is None else True,
             proxy=connection.proxy.get_secret_value() or None,
             transport=transport,
             follow_redirects=False,
@@ -378,3 +373,9 @@ def _http_client(
     except (ValueError, httpx.InvalidURL):
         message = "nothing was sent: the proxy is not an address like http://proxy.example.com:3128"
     raise NotSentError(message)
+
+
+def _certificates(connection: CollibraConnection) -> ssl.SSLContext:
+    if connection.ca_bundle:
+        return ssl.create_default_context(cafile=connection.ca_bundle)
+    return httpx.create_ssl_context()

@@ -13,6 +13,7 @@ CollibraError
 │  ├ JobFailedError  JobIncompleteError  JobAbortedError  JobCanceledError
 ├ JobTimedOutError          we stopped looking; the job goes on
 ├ FinalizationRefusedError  our own guard said no; nothing was sent
+│  └ OverlapError           another run is finalizing, and we were told not to follow it
 └ SourceError               the source is no list of import commands; nothing was sent
 """
 
@@ -202,6 +203,18 @@ class FinalizationRefusedError(CollibraError):
         """Keep the reasons one by one."""
         super().__init__(message)
         self.reasons = tuple(reasons) or (message,)
+
+
+class OverlapError(FinalizationRefusedError):
+    """Another run is finalizing, and we were told not to follow it; nothing was sent.
+
+    Its job, where it is known, is in ``job_id``.
+    """
+
+    def __init__(self, message: str, *, job_id: str | None = None) -> None:
+        """Keep whose finalization it is."""
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class SourceError(CollibraError):

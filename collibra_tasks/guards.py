@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collibra_tasks.errors import FinalizationRefusedError
+from collibra_tasks.ledger import Past
 from collibra_tasks.models import FinalizationStrategy, Job
 
 
@@ -63,21 +64,28 @@ def _fault_of_batch(job: Job) -> str | None:
     return None
 
 
-def judge_used(batch_job_ids: Sequence[str], used: Sequence[str]) -> Verdict:
-    """Refuse batches that served the last finalization: their cycle is closed.
+def judge_newness(jobs: Sequence[Job], past: Past) -> Verdict:
+    """Refuse batches of a cycle that was closed: no other finalization can be about them.
 
     Args:
-        batch_job_ids: The jobs that are said to have filled this cycle.
-        used: Those that filled the last one on record.
+        jobs: The batch jobs that are said to have filled this cycle.
+        past: What was finalized before.
     """
-    again = sorted(set(batch_job_ids) & set(used))
-    if not again:
-        return Verdict()
-    reason = (
-        f"the cycle of batch job {again[0]} was finalized already, and finalizing again would find "
-        "every asset missing; send the batches of the next cycle first"
+    reasons = [_fault_of_age(job, past) for job in jobs]
+    return Verdict(tuple([reason for reason in reasons if reason][:1]))
+
+
+def _fault_of_age(job: Job, past: Past) -> str | None:
+    advice = (
+        "finalizing again would find every asset missing; send the batches of the next cycle "
+        "first, or, if you know that the cycle is still open, leave batch_job_ids empty and say "
+        "allow_unverified_cycle=True"
     )
-    return Verdict((reason,))
+    if job.id in past.batch_job_ids:
+        return f"the cycle of batch job {job.id} was finalized already, and {advice}"
+    if past.finalized_on and job.created_on and job.created_on < past.finalized_on:
+        return f"batch job {job.id} is older than the last finalization on record, and {advice}"
+    return None
 
 
 def judge_unverified(

@@ -1,28 +1,31 @@
-"""The durable record of what was intended and sent, per tenant and synchronization.
+"""The durable record of what was intended, sent and seen, per tenant and synchronization.
 
-It lives in Prefect's variables, because every worker sees them, a person can read them in the UI,
-and the server creates each name once: that is the only compare-and-set it offers. An entry is one
-variable, numbered; whoever creates the next number is the one that may send. A lock could expire
-under a writer that was merely slow; a name that is taken stays taken.
+An entry is one finalization, numbered. Whoever creates the next number is the one that may send: a
+lock could expire under a writer that was merely slow, a number that is taken stays taken. Nobody
+takes the next number before the entry before it is closed, so only the newest can be open.
+
+Where it is kept is a :class:`Store`; it must create each name once, whoever asks.
 """
 
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
+from typing import Any, Protocol
 from uuid import uuid4
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import VariableCreate, VariableUpdate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from pydantic import TypeAdapter
-from slugify import slugify
 
-KEPT_ENTRIES = 10
-MOST_BATCH_JOBS = 80
-"""As many ids as fit a variable's 5,000 characters with room to spare."""
+from collibra_tasks.models import Job
+
+PREFIX = "collibra-finalization-"
+KEPT_ENTRIES = 20
+MOST_BATCH_JOBS = 40
+"""An entry names its own batches and those used before; both fit Prefect's 5,000 characters."""
 SLUG_LENGTH = 40
 
 
@@ -35,118 +38,215 @@ class Phase(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Resolution(StrEnum):
+    """How a person settles a finalization of which nobody knows the outcome."""
+
+    ADOPT_JOB = "adopt_job"
+    NOT_SENT = "not_sent"
+    ENDED = "ended"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a person said of an entry: who, when (ISO 8601, UTC), what and why."""
+
+    resolution: Resolution
+    by: str
+    on: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What earlier entries leave to judge by, however many of them are forgotten.
+
+    Attributes:
+        finalized: Whether any finalization is on record.
+        finalized_on: When the last one began, by the tenant's clock.
+        batch_job_ids: The batches that it closed; they are used up.
+        job_name: What the tenant calls such a job, the synchronization's id left out.
+        job_type: Its type.
+    """
+
+    finalized: bool = False
+    finalized_on: datetime | None = None
+    batch_job_ids: tuple[str, ...] = ()
+    job_name: str | None = None
+    job_type: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One finalization: intended, then sent (the job is known), then ended.
 
     ``withdrawn`` means that it surely was not taken. An entry that stays ``intended`` is one of
     which nobody knows the outcome.
+
+    Attributes:
+        intended_on: By the tenant's clock; the request leaves later than this.
+        account_id: The account that sends, as the tenant knows it.
+        batch_name: What the tenant calls the batch jobs of this cycle.
+        outcome: The job's last state and result.
+        written_on: When the store last took the entry, by the store's clock; not kept in it.
     """
 
     tenant: str
     synchronization_id: str
     strategy: str
-    flow_run_id: str | None = None
-    flow_run_name: str | None = None
-    attempt: int = 0
-    batch_job_ids: tuple[str, ...] = ()
     number: int = 0
     phase: Phase = Phase.INTENDED
-    job_id: str | None = None
     claim: str = ""
-    finalized_before: bool = False
+    flow_run_id: str | None = None
+    flow_run_name: str | None = None
+    root_flow_run_id: str | None = None
+    attempt: int = 0
+    account_id: str | None = None
+    intended_on: datetime | None = None
+    batch_job_ids: tuple[str, ...] = ()
+    batch_name: str | None = None
+    job_id: str | None = None
+    job_name: str | None = None
+    job_type: str | None = None
+    job_created_on: datetime | None = None
+    outcome: str | None = None
+    settlement: Settlement | None = None
+    past: Past = field(default_factory=Past)
+    written_on: datetime | None = None
 
     @property
-    def finalized(self) -> bool:
-        """Whether a finalization is on record, here or in an entry before."""
-        return self.finalized_before or self.phase in {Phase.SENT, Phase.ENDED}
+    def open(self) -> bool:
+        """Whether it still has to be found out what became of it."""
+        return self.phase in {Phase.INTENDED, Phase.SENT}
 
-    def was_this_run(self, flow_run_id: str | None, attempt: int) -> bool:
-        """Whether an earlier attempt of this very flow run wrote it."""
-        same_run = flow_run_id is not None and self.flow_run_id == flow_run_id
-        return same_run and self.attempt != attempt
+    def sent(self, job: Job) -> Entry:
+        """Say that its job is known."""
+        name = job.name.replace(self.synchronization_id, "") if job.name else self.job_name
+        return replace(
+            self,
+            phase=Phase.SENT,
+            job_id=job.id,
+            job_name=name,
+            job_type=job.type or self.job_type,
+            job_created_on=job.created_on or self.job_created_on,
+        )
+
+    def ended(self, job: Job) -> Entry:
+        """Say that its job has ended, well or not."""
+        outcome = f"{job.state or '?'}, {job.result or '?'}"
+        return replace(self.sent(job), phase=Phase.ENDED, outcome=outcome)
+
+    def withdrawn(self) -> Entry:
+        """Say that it surely was not taken."""
+        return replace(self, phase=Phase.WITHDRAWN)
+
+    def leaves(self) -> Past:
+        """Return what later entries are judged by."""
+        if self.phase == Phase.WITHDRAWN:
+            return self.past
+        return Past(
+            finalized=True,
+            finalized_on=self.job_created_on or self.intended_on,
+            batch_job_ids=self.batch_job_ids,
+            job_name=self.job_name if self.job_name is not None else self.past.job_name,
+            job_type=self.job_type if self.job_type is not None else self.past.job_type,
+        )
 
 
-def withdrawn(entry: Entry, after: Entry | None) -> Entry:
-    """Say that it was surely not taken: the batches that are used up are still those before it."""
-    used = after.batch_job_ids if after else ()
-    return replace(entry, phase=Phase.WITHDRAWN, batch_job_ids=used)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A value as a store keeps it, and when it was last written there."""
+
+    name: str
+    value: dict[str, Any]
+    written_on: datetime | None = None
+
+
+class Store(Protocol):
+    """Named values that every worker sees; trouble raises whatever the store raises."""
+
+    def create(self, name: str, value: dict[str, Any]) -> bool:
+        """Create a value; ``False`` if the name is taken. Of many that try at once, one wins."""
+
+    def update(self, name: str, value: dict[str, Any]) -> None:
+        """Replace a value."""
+
+    def delete(self, name: str) -> None:
+        """Delete a value; nothing happens if there is none."""
+
+    def find(self, prefix: str, *, most: int | None = None) -> Iterator[Kept]:
+        """Yield the values whose names begin so, the last name first."""
 
 
 _entries = TypeAdapter(Entry)
 
 
 class Ledger:
-    """The entries of one synchronization on one tenant.
+    """The entries of one synchronization on one tenant."""
 
-    Trouble with the Prefect server raises what Prefect's client raises; nothing may be sent then.
-    """
-
-    def __init__(self, tenant: str, synchronization_id: str) -> None:
+    def __init__(self, store: Store, tenant: str, synchronization_id: str) -> None:
         """Name the record; nothing is read yet."""
+        self._store = store
+        self.tenant = tenant
+        self.synchronization_id = synchronization_id
         digest = hashlib.sha256(f"{tenant}\0{synchronization_id}".encode()).hexdigest()[:10]
-        slug = slugify(synchronization_id)[:SLUG_LENGTH].strip("-") or "synchronization"
-        self._prefix = f"collibra-{slug}-{digest}-"
+        slug = re.sub(r"[^a-z0-9]+", "-", synchronization_id.lower())[:SLUG_LENGTH].strip("-")
+        self._prefix = f"{PREFIX}{slug or 'synchronization'}-{digest}-"
 
     def name_of(self, entry: Entry) -> str:
         """Return the name of an entry's variable, as a person finds it in the UI."""
         return f"{self._prefix}{entry.number:06d}"
 
     def latest(self) -> Entry | None:
-        """Return the newest entry; ``None`` if this synchronization was never finalized from here.
+        """Return the newest entry; ``None`` if nothing was ever finalized from here."""
+        return next(map(_read, self._store.find(self._prefix, most=1)), None)
 
-        Only the newest can be open: nobody claims the next number before it is closed.
-        """
-        with get_client(sync_client=True) as client:
-            rows = client.request(
-                "POST",
-                "/variables/filter",
-                json={"variables": {"name": {"like_": self._prefix}}, "sort": "NAME_DESC"},
-            ).json()
-        found = [row for row in rows if row["name"].startswith(self._prefix)]
-        return _entries.validate_python(found[0]["value"]) if found else None
+    def of_tenant(self) -> Iterator[Entry]:
+        """Yield the entries of all synchronizations on this tenant."""
+        for kept in self._store.find(PREFIX):
+            if (entry := _read(kept)).tenant == self.tenant:
+                yield entry
 
     def claim(self, entry: Entry, after: Entry | None) -> Entry | None:
         """Write an intent as the next entry; ``None`` if somebody else has taken that number."""
-        number = after.number + 1 if after else 1
         mine = replace(
             entry,
-            number=number,
+            number=after.number + 1 if after else 1,
             claim=uuid4().hex,
-            finalized_before=after is not None and after.finalized,
+            past=after.leaves() if after else Past(),
             batch_job_ids=tuple(sorted(entry.batch_job_ids)[:MOST_BATCH_JOBS]),
         )
-        name = self.name_of(mine)
-        with get_client(sync_client=True) as client:
-            try:
-                client.create_variable(
-                    VariableCreate(name=name, value=asdict(mine), tags=["collibra", mine.phase])
-                )
-            except ObjectAlreadyExists:
-                # Prefect's client repeats a request whose answer it lost: it may be our own.
-                taken = client.read_variable_by_name(name)
-                value = taken.value if taken else None
-                if not isinstance(value, dict) or value.get("claim") != mine.claim:
-                    return None
-            if number > KEPT_ENTRIES:
-                self._forget(replace(mine, number=number - KEPT_ENTRIES))
+        if not self._store.create(self.name_of(mine), _write(mine)):
+            # The store may have lost an answer and asked again: the name may be taken by us.
+            latest = self.latest()
+            if latest is None or latest.claim != mine.claim:
+                return None
+        if mine.number > KEPT_ENTRIES:
+            self._store.delete(self.name_of(replace(mine, number=mine.number - KEPT_ENTRIES)))
         return mine
+
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether an intent is still the newest entry, as it was written."""
+        latest = self.latest()
+        return latest is not None and (latest.claim, latest.phase) == (entry.claim, entry.phase)
 
     def update(self, entry: Entry) -> None:
         """Write how far an entry has come."""
-        with get_client(sync_client=True) as client:
-            client.update_variable(
-                VariableUpdate(
-                    name=self.name_of(entry), value=asdict(entry), tags=["collibra", entry.phase]
-                )
-            )
+        self._store.update(self.name_of(entry), _write(entry))
 
-    def close(self, job_id: str) -> None:
+    def close(self, job: Job) -> None:
         """Write that the job of the newest entry has ended, well or not."""
         entry = self.latest()
-        if entry is not None and (entry.job_id, entry.phase) == (job_id, Phase.SENT):
-            self.update(replace(entry, phase=Phase.ENDED))
+        if entry is not None and (entry.job_id, entry.phase) == (job.id, Phase.SENT):
+            self.update(entry.ended(job))
 
-    def _forget(self, entry: Entry) -> None:
-        with get_client(sync_client=True) as client, suppress(ObjectNotFound):
-            client.delete_variable_by_name(self.name_of(entry))
+
+def _write(entry: Entry) -> dict[str, Any]:
+    value: dict[str, Any] = _entries.dump_python(
+        entry, mode="json", exclude={"written_on"}, exclude_none=True
+    )
+    return value
+
+
+def _read(kept: Kept) -> Entry:
+    return replace(_entries.validate_python(kept.value), written_on=kept.written_on)

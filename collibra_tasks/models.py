@@ -21,6 +21,21 @@ class FinalizationStrategy(StrEnum):
     IGNORE = "IGNORE"
 
 
+class OnOverlap(StrEnum):
+    """What a run does when another one is finalizing the same synchronization."""
+
+    ATTACH = "attach"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+class OnCancel(StrEnum):
+    """What becomes of the job in Collibra when its flow run is cancelled."""
+
+    LEAVE = "leave"
+    CANCEL_JOB = "cancel_job"
+
+
 class RelationsAction(StrEnum):
     """What a batch does to relations that an asset already has. Source: documented."""
 

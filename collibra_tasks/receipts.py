@@ -21,7 +21,8 @@ SENTENCES = {
 class Receipt:
     """What was asked of the tenant, by whom, and how it ended.
 
-    ``state`` and ``result`` are Collibra's words; ``None`` where they were not learnt.
+    ``state`` and ``result`` are Collibra's words; ``None`` where they were not learnt. ``not_sent``
+    says that this run certainly finalized nothing.
     """
 
     tenant: str
@@ -39,6 +40,7 @@ class Receipt:
     ended_on: datetime | None = None
     summary: ImportSummary | None = None
     failures: tuple[ImportFailure, ...] = ()
+    not_sent: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -84,6 +86,8 @@ def render_receipt(receipt: Receipt) -> str:
 
 def _headline(receipt: Receipt) -> str:
     name = receipt.synchronization_id
+    if receipt.not_sent:
+        return f"{name}: not finalized, nothing was sent"
     if receipt.succeeded:
         return f"{name}: finalized"
     if receipt.state is None:

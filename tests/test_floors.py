@@ -9,14 +9,14 @@ PACKAGE = Path(__file__).parent.parent / "collibra_tasks"
 FLOORS = [
     {"models"},
     {"errors", "settings"},
-    {"auth", "wire"},
+    {"ledger", "auth", "wire"},
     {"client"},
-    {"waiting", "guards", "results"},
-    {"receipts"},
-    {"ledger", "blocks"},
+    {"waiting", "guards", "results", "adopting", "resolving"},
+    {"finalizing", "receipts"},
+    {"variables", "blocks"},
     {"tasks"},
 ]
-WITH_PREFECT = {"blocks", "ledger", "tasks"}
+WITH_PREFECT = {"variables", "blocks", "tasks"}
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 

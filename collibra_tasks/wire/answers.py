@@ -257,13 +257,13 @@ def read_date(value: object) -> datetime | None:
 
 
 def read_submitted_job(call: Call, answer: Answer) -> Job:
-    """Read the job that a write has started; only its id is needed.
+    """Read the job that a write has started; it needs no more than an id.
 
     Raises:
         OutcomeUnknownError: If the answer does not name the job: it may well be running.
     """
     try:
-        return Job(id=read_listed_job(read_object(call, answer)).id)
+        return read_listed_job(read_object(call, answer))
     except UnexpectedAnswerError as error:
         message = f"the tenant accepted the request, but its answer names no job: {error}"
         raise OutcomeUnknownError(message) from error

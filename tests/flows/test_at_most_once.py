@@ -17,9 +17,9 @@ from collibra_tasks import (
     CollibraSettings,
     FinalizationStrategy,
     Receipt,
+    finalizing,
     submit_finalization,
 )
-from collibra_tasks import tasks as library_tasks
 from collibra_tasks.errors import (
     FinalizationRefusedError,
     JobTimedOutError,
@@ -28,6 +28,8 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.ledger import Entry, Ledger
 from collibra_tasks.sandbox import Sandbox
+from collibra_tasks.tasks import finalization
+from collibra_tasks.variables import VariableStore
 from flows.finalize_synchronization import finalize_synchronization
 from tests.conftest import ROOT, ImportCycle
 
@@ -36,7 +38,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library_tasks, "PATIENCE_SECONDS", -60.0)
+    monkeypatch.setattr(finalization, "LONGEST_REQUEST_TIMEOUTS", 0)
+    monkeypatch.setattr(finalization, "GRACE_SECONDS", 0)
+    monkeypatch.setattr(finalizing, "LONGEST_STALL_SECONDS", 3)
 
 
 @pytest.fixture
@@ -145,7 +149,7 @@ def test_nothing_is_sent_until_an_unknown_outcome_is_settled(
         finalize(credentials, second)
     assert 1 == tenant.finalizations
 
-    ledger = Ledger(tenant.url, "nightly")
+    ledger = Ledger(VariableStore(), tenant.url, "nightly")
     entry = ledger.latest()
     assert entry is not None
     assert ledger.name_of(entry) in str(caught.value)
@@ -190,7 +194,7 @@ def test_a_killed_process_is_followed_by_no_second_request(
 
 def test_one_of_many_writers_wins() -> None:
     """Of many that claim the same cycle at once, exactly one may send."""
-    ledger = Ledger("https://tenant.test", "claimed-by-many")
+    ledger = Ledger(VariableStore(), "https://tenant.test", "claimed-by-many")
     entry = Entry(
         tenant="https://tenant.test", synchronization_id="claimed-by-many", strategy="IGNORE"
     )
@@ -203,7 +207,7 @@ def test_one_of_many_writers_wins() -> None:
 
 def test_the_record_stays_small() -> None:
     """Old entries go when new ones come, and many batches fit the record."""
-    ledger = Ledger("https://tenant.test", "many-cycles")
+    ledger = Ledger(VariableStore(), "https://tenant.test", "many-cycles")
     last = None
     for _ in range(14):
         entry = Entry(

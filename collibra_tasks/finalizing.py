@@ -1,0 +1,384 @@
+"""At most one finalization a cycle: record, send once, follow, adopt or ask.
+
+Nothing is ever sent over an entry that is open. An entry is closed by whoever saw its job end, by
+its own writer where the tenant surely took nothing, or by a person; never by time alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import islice
+from typing import TypeVar
+
+from collibra_tasks import guards
+from collibra_tasks.adopting import MOST_JOBS, Findings, judge_jobs
+from collibra_tasks.client import CollibraClient
+from collibra_tasks.errors import (
+    CollibraError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+    OverlapError,
+)
+from collibra_tasks.ledger import Entry, Ledger, Past, Phase
+from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion
+from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free
+
+Read = TypeVar("Read")
+Evidence = Callable[[], Sequence[Job]]
+
+LONGEST_STALL_SECONDS = 20.0
+"""A writer that takes longer from its intent to its request gives up: others may settle it."""
+TICK_SECONDS = 1.0
+"""The resolution of ``Date``: one tick later, nothing older can look as new as our job."""
+LOOK_SECONDS = 2.0
+MOST_OLDER = 100
+"""After so many older jobs in a row, no newer one is expected in the tenant's list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A finalization that is asked for."""
+
+    strategy: FinalizationStrategy
+    missing_asset_status_id: str | None = None
+    batch_job_ids: tuple[str, ...] = ()
+    allow_unverified_cycle: bool = False
+    send_notification: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The flow run that asks.
+
+    Attributes:
+        root_id: The flow run that called it, and that one's caller, up to the first.
+        attempt: 1 for its first attempt, one more for every retry.
+        due_on: When it was to start, by the store's clock.
+    """
+
+    id: str | None = None
+    name: str | None = None
+    root_id: str | None = None
+    attempt: int = 0
+    due_on: datetime | None = None
+
+    def wrote(self, entry: Entry) -> bool:
+        """Whether an entry is of this run, of this attempt or an earlier one."""
+        return self.id is not None and entry.flow_run_id == self.id
+
+    def retries(self, entry: Entry) -> bool:
+        """Whether an entry is of an earlier attempt of this run."""
+        return self.wrote(entry) and entry.attempt != self.attempt
+
+
+def _nobody_knows(_entry: Entry) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalizer:
+    """What it takes to finalize one synchronization.
+
+    Attributes:
+        is_over: Tells of an entry whether the run that wrote it has surely come to its end; then
+            nobody waits for it any more.
+        longest_request_seconds: How long a request may be under way, from its first byte to the
+            last of its answer.
+        grace_seconds: How long a job may take to show in the tenant's list.
+    """
+
+    client: CollibraClient
+    ledger: Ledger
+    run: Run = field(default_factory=Run)
+    on_overlap: OnOverlap = OnOverlap.ATTACH
+    is_over: Callable[[Entry], bool] = _nobody_knows
+    longest_request_seconds: float = 180.0
+    grace_seconds: float = GRACE_SECONDS
+    clock: Clock = time
+    log: Callable[[str], None] = logging.getLogger(__name__).info
+
+    def finalize(self, order: Order) -> Job:
+        """Close the cycle, or find the job that does so already.
+
+        Raises:
+            FinalizationRefusedError: If nothing shows that there is a new cycle to close.
+            OverlapError: If another run is at it, and this one is not to follow it.
+            NotSentError, RefusedError: If nothing happened.
+            OutcomeUnknownError: If nobody can know whether it was sent, now or before.
+        """
+        return submit_when_free(
+            lambda: self._finalize_unless_busy(order), clock=self.clock, log=self.log
+        )
+
+    def _finalize_unless_busy(self, order: Order) -> Job:
+        evidence: Evidence = cache(
+            lambda: [_asking(self.client.get_job, job_id) for job_id in order.batch_job_ids]
+        )
+        while True:
+            entry = self._newest()
+            if job := self._to_follow(entry, evidence):
+                return job
+            _judge(order, evidence(), entry.leaves() if entry else Past())
+            version = _asking(self.client.get_version)
+            claiming_since = self.clock.monotonic()
+            if intent := self._claim(order, evidence(), entry):
+                return self._send(order, intent, version, claiming_since)
+
+    def _newest(self) -> Entry | None:
+        """Return the newest entry, once it is more than an intent, or withdrawn."""
+        while True:
+            entry = self._when_written()
+            if entry is None or entry.phase != Phase.INTENDED:
+                return entry
+            if adopted := self.adopt(entry):
+                return adopted
+
+    def _when_written(self) -> Entry | None:
+        """Return the newest entry, after its writer had the time to write what came of it."""
+        patience = self.longest_request_seconds + LONGEST_STALL_SECONDS
+        entry, deadline = self.ledger.latest(), self.clock.monotonic() + patience
+        while entry is not None and entry.phase == Phase.INTENDED:
+            late = self.clock.monotonic() >= deadline
+            if late or self.run.retries(entry) or self.is_over(entry):
+                break
+            self._refuse_overlap(entry)
+            self.clock.sleep(LOOK_SECONDS)
+            before, entry = entry, self.ledger.latest()
+            if entry is not None and entry.claim != before.claim:
+                deadline = self.clock.monotonic() + patience
+        return entry
+
+    def _to_follow(self, entry: Entry | None, evidence: Evidence) -> Job | None:
+        """Find the job whose outcome is ours too; ``None`` if this run is to send."""
+        if entry is None or entry.job_id is None or entry.phase == Phase.WITHDRAWN:
+            return None
+        if self.run.retries(entry):
+            return self._follow(entry.job_id)
+        left_open = entry.phase == Phase.SENT
+        if left_open:
+            job = self._look(entry.job_id)
+            if job is None or not job.ended:
+                return self._attach(entry, entry.job_id)
+            entry = entry.ended(job)
+            self.ledger.update(entry)
+        if not self._concerns(entry, evidence, left_open=left_open):
+            return None
+        return self._attach(entry, str(entry.job_id))
+
+    def _concerns(self, entry: Entry, evidence: Evidence, *, left_open: bool) -> bool:
+        """Tell whether an ended finalization is what this run was asked to bring about."""
+        cycle = evidence()
+        if cycle and guards.judge_newness(cycle, entry.leaves()).allowed:
+            return False
+        if self.run.wrote(entry):
+            return False
+        of_one_caller = bool(cycle) and entry.root_flow_run_id not in {None, entry.flow_run_id}
+        called_again = of_one_caller and entry.root_flow_run_id == self.run.root_id
+        return left_open or called_again or self._was_due_before(entry)
+
+    def _was_due_before(self, entry: Entry) -> bool:
+        due_on, written_on = self.run.due_on, entry.written_on
+        return due_on is not None and written_on is not None and due_on <= written_on
+
+    def _attach(self, entry: Entry, job_id: str) -> Job:
+        if not self.is_over(entry):
+            self._refuse_overlap(entry)
+        return self._follow(job_id)
+
+    def _refuse_overlap(self, entry: Entry) -> None:
+        if self.on_overlap != OnOverlap.ATTACH:
+            message = (
+                f"not sent: flow run {entry.flow_run_name or '?'} is finalizing "
+                f"{entry.synchronization_id!r} already"
+            )
+            raise OverlapError(message, job_id=entry.job_id)
+
+    def _follow(self, job_id: str) -> Job:
+        self.log(f"following job {job_id}, which was sent before; nothing is sent")
+        return Job(id=job_id)
+
+    def _look(self, job_id: str) -> Job | None:
+        try:
+            return self.client.get_job(job_id)
+        except NotFoundError:
+            return None
+        except CollibraError as error:
+            if not error.transient:
+                raise
+            return None
+
+    def _claim(self, order: Order, evidence: Sequence[Job], after: Entry | None) -> Entry | None:
+        account = _asking(self.client.get_account)
+        synchronization_id = self.ledger.synchronization_id
+        names = {job.name.replace(synchronization_id, "") for job in evidence if job.name}
+        now = self.client.tenant_time.replace(microsecond=0)
+        intent = Entry(
+            tenant=self.ledger.tenant,
+            synchronization_id=synchronization_id,
+            strategy=order.strategy.value,
+            flow_run_id=self.run.id,
+            flow_run_name=self.run.name,
+            root_flow_run_id=self.run.root_id,
+            attempt=self.run.attempt,
+            account_id=account.id if account else None,
+            intended_on=now + timedelta(seconds=TICK_SECONDS),
+            batch_job_ids=order.batch_job_ids,
+            batch_name=min(names, default=None),
+        )
+        return self.ledger.claim(intent, after)
+
+    def _send(
+        self, order: Order, intent: Entry, version: TenantVersion | None, claiming_since: float
+    ) -> Job:
+        try:
+            self.clock.sleep(TICK_SECONDS)
+            self._check_still_ours(intent, claiming_since)
+        except BaseException:
+            self._withdraw(intent)
+            raise
+        try:
+            job = self.client.submit_finalization(
+                intent.synchronization_id,
+                strategy=order.strategy,
+                missing_asset_status_id=order.missing_asset_status_id,
+                send_notification=order.send_notification,
+                version=version,
+            )
+        except OutcomeUnknownError as lost:
+            return self._find_lost(intent, lost)
+        except CollibraError:
+            self._withdraw(intent)
+            raise
+        self.log(f"Collibra closes the cycle of {intent.synchronization_id!r} in job {job.id}")
+        self._record(intent.sent(job))
+        return job
+
+    def _check_still_ours(self, intent: Entry, claiming_since: float) -> None:
+        if not self.ledger.holds(intent):
+            message = "not sent: somebody has settled the intent before it was carried out"
+            raise NotSentError(message)
+        if self.clock.monotonic() - claiming_since > LONGEST_STALL_SECONDS:
+            message = "not sent: it took too long from the intent to the request"
+            raise NotSentError(message)
+
+    def _withdraw(self, intent: Entry) -> None:
+        try:
+            latest = self.ledger.latest()
+            if latest is not None and latest.claim == intent.claim:
+                self.ledger.update(intent.withdrawn())
+        except Exception as error:  # noqa: BLE001 - the store's; ours is the one to be told
+            self.log(f"that nothing was sent could not be recorded: {error}")
+
+    def _record(self, entry: Entry) -> None:
+        """Write down the job; failing that, go on with it: it can be found and adopted later."""
+        try:
+            self.ledger.update(entry)
+        except Exception as error:  # noqa: BLE001 - the store's; the job is under way
+            self.log(f"job {entry.job_id} could not be recorded, and is followed anyway: {error}")
+
+    def _find_lost(self, intent: Entry, lost: OutcomeUnknownError) -> Job:
+        self.log(f"{lost}; looking for its job in the tenant's list")
+        try:
+            if adopted := self.adopt(intent):
+                return Job(id=str(adopted.job_id))
+        except OutcomeUnknownError as unknown:
+            raise unknown from lost
+        raise lost  # somebody says that it was not sent, and this run knows better
+
+    def adopt(self, entry: Entry) -> Entry | None:
+        """Find the job that an intent has started, and record it.
+
+        Returns:
+            The entry with its job; ``None`` if it is settled otherwise by now.
+
+        Raises:
+            OutcomeUnknownError: If no single job can be told to be it.
+        """
+        deadline = self.clock.monotonic() + self.grace_seconds
+        findings = self.find(entry)
+        while not findings.certain and self.clock.monotonic() < deadline:
+            self.clock.sleep(LOOK_SECONDS)
+            findings = self.find(entry)
+        if not self.ledger.holds(entry):
+            latest = self.ledger.latest()  # its writer was slow, and alive
+            same = latest is not None and latest.claim == entry.claim
+            return latest if same and latest and latest.job_id else None
+        if job := findings.certain or findings.only:
+            self.log(f"job {job.id} is the one that was started; following it")
+            adopted = entry.sent(job)
+            self.ledger.update(adopted)
+            return adopted
+        raise OutcomeUnknownError(_unsettled(self.ledger, entry, findings))
+
+    def find(self, entry: Entry) -> Findings:
+        """Look through the account's jobs once; trouble with the tenant finds nothing."""
+        since = entry.intended_on
+        if entry.account_id is None or since is None:
+            return Findings(vague=True)
+        try:
+            listed = self.client.iter_jobs(entry.account_id)
+            jobs = list(islice(_recent(listed, since), MOST_JOBS))
+        except CollibraError as error:
+            self.log(f"{error}; so the job list tells nothing")
+            return Findings(vague=True)
+        return judge_jobs(
+            jobs,
+            entry,
+            longest_request_seconds=self.longest_request_seconds + LONGEST_STALL_SECONDS,
+            records=list(self.ledger.of_tenant()),
+        )
+
+
+def _recent(jobs: Iterable[Job], since: datetime) -> Iterator[Job]:
+    """Yield the jobs since a moment; the order of an older API's list is no promise."""
+    older = 0
+    for job in jobs:
+        if job.created_on is None or job.created_on >= since:
+            older = 0
+            yield job
+        elif (older := older + 1) >= MOST_OLDER:
+            return
+
+
+def _judge(order: Order, evidence: Sequence[Job], past: Past) -> None:
+    guards.judge_evidence(evidence).enforce()
+    guards.judge_newness(evidence, past).enforce()
+    if not evidence:
+        guards.judge_unverified(
+            order.strategy,
+            allowed=order.allow_unverified_cycle,
+            finalized_before=past.finalized,
+        ).enforce()
+
+
+def _asking(ask: Callable[..., Read], *what: str) -> Read:
+    """Ask before anything is sent: trouble here is no unknown outcome."""
+    try:
+        return ask(*what)
+    except CollibraError as error:
+        if error.transient and not error.safe_to_repeat:
+            message = f"not finalized, nothing was sent: {error}"
+            raise NotSentError(message) from error
+        raise
+
+
+def _unsettled(ledger: Ledger, entry: Entry, findings: Findings) -> str:
+    found = [job.id for job in findings.candidates]
+    told = (
+        f"{len(found)} jobs of this account may be it ({', '.join(found[:5])})"
+        if found
+        else "no job in the tenant's list can be told to be it"
+    )
+    return (
+        f"whether the cycle of {entry.synchronization_id!r} was finalized is not known: flow run "
+        f"{entry.flow_run_name or '?'} sent the request or was about to, and {told}. Nothing more "
+        "is sent until a person has looked at the job list in Collibra and settled it: run the "
+        f"deployment resolve-finalization for this synchronization (record: Prefect variable "
+        f"{ledger.name_of(entry)})"
+    )

@@ -1,0 +1,52 @@
+"""Follow a job to its end."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+
+from collibra_tasks import waiting
+from collibra_tasks.blocks import CollibraCredentials
+from collibra_tasks.models import Job
+from collibra_tasks.results import fetch_results
+
+
+@task(cache_policy=NO_CACHE, task_run_name="wait-for-job-{job_id}")
+def wait_for_job(
+    credentials: CollibraCredentials,
+    job_id: str,
+    *,
+    wait_seconds: float = 3600,
+    longest_pause_seconds: float = waiting.LONGEST_PAUSE_SECONDS,
+) -> Job:
+    """Follow a job to its true end.
+
+    Args:
+        credentials: The tenant.
+        job_id: The job.
+        wait_seconds: How long to look, in seconds, 0 or more.
+        longest_pause_seconds: The longest pause between two looks, in seconds.
+
+    Returns:
+        The job, COMPLETED with SUCCESS.
+
+    Raises:
+        JobError: If it ended otherwise; one of its four kinds, with Collibra's errors.
+        JobTimedOutError: If it had not ended in time; it goes on.
+        OutcomeUnknownError: If the tenant does not know it, for longer than half a minute.
+        UnexpectedAnswerError: If its state is a word that nobody documented.
+    """
+    log = get_run_logger()
+    with credentials.get_client() as client:
+        job = waiting.wait_for_job(
+            lambda: client.get_job(job_id),
+            job_id,
+            wait_seconds=wait_seconds,
+            longest_pause_seconds=longest_pause_seconds,
+            log=log.info,
+        )
+        if error := waiting.judge_job(job):
+            results = fetch_results(client, job_id)
+            raise error.with_results(results.summary, results.failures)
+    return job

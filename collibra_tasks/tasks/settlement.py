@@ -1,0 +1,106 @@
+"""Settle a finalization of which nobody knows the outcome."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from slugify import slugify
+
+from collibra_tasks.blocks import CollibraCredentials
+from collibra_tasks.client import CollibraClient
+from collibra_tasks.finalizing import Finalizer
+from collibra_tasks.ledger import Entry, Ledger, Resolution, Settlement
+from collibra_tasks.models import Job
+from collibra_tasks.receipts import render_table
+from collibra_tasks.resolving import resolve
+from collibra_tasks.tasks.finalization import LONGEST_REQUEST_TIMEOUTS, ledger_of
+
+
+@task(cache_policy=NO_CACHE, task_run_name="settle-finalization-{synchronization_id}")
+def settle_finalization(
+    credentials: CollibraCredentials,
+    synchronization_id: str,
+    *,
+    resolution: Resolution,
+    resolved_by: str,
+    reason: str,
+    job_id: str | None = None,
+) -> Entry:
+    """Record what a person found out about the last finalization, and show the record.
+
+    Args:
+        credentials: The tenant.
+        synchronization_id: The synchronization whose finalization is unknown.
+        resolution: What was found out.
+        resolved_by: Who says so.
+        reason: How it was found out.
+        job_id: The job that is adopted.
+
+    Returns:
+        The record's entry, as it is from now on.
+
+    Raises:
+        FinalizationRefusedError: If there is nothing to settle, or it can't be true.
+    """
+    ledger = ledger_of(credentials, synchronization_id)
+    settlement = Settlement(
+        resolution=Resolution(resolution), by=resolved_by, on=datetime.now(tz=UTC), reason=reason
+    )
+    with credentials.get_client() as client:
+        candidates = _find_candidates(client, ledger, credentials)
+        entry = resolve(client, ledger, settlement, job_id=job_id)
+    get_run_logger().info("%s is now %s", ledger.name_of(entry), entry.phase)
+    create_markdown_artifact(
+        _render(ledger, entry, candidates),
+        key=f"finalization-{slugify(synchronization_id)}",
+        description=f"Finalization of {synchronization_id}: {settlement.resolution}",
+    )
+    return entry
+
+
+def _find_candidates(
+    client: CollibraClient, ledger: Ledger, credentials: CollibraCredentials
+) -> tuple[Job, ...]:
+    entry = ledger.latest()
+    if entry is None or not entry.open:
+        return ()
+    longest = LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds
+    return (
+        Finalizer(client=client, ledger=ledger, longest_request_seconds=longest)
+        .find(entry)
+        .candidates
+    )
+
+
+def _render(ledger: Ledger, entry: Entry, candidates: tuple[Job, ...]) -> str:
+    settlement = entry.settlement
+    facts = [
+        ("Record", f"`{ledger.name_of(entry)}`"),
+        ("Phase", entry.phase),
+        ("Strategy", entry.strategy),
+        ("Flow run", entry.flow_run_name),
+        ("Intended", f"{entry.intended_on} by the tenant's clock" if entry.intended_on else None),
+        ("Job", entry.job_id),
+    ]
+    if settlement is not None:
+        facts += [
+            ("Settled as", settlement.resolution),
+            ("By", settlement.by),
+            ("Because", settlement.reason),
+        ]
+    rows = [
+        (job.id, job.name or "", job.state or "", f"{job.created_on or ''}") for job in candidates
+    ]
+    found = render_table(("Job", "Name", "State", "Created"), rows) if rows else "None."
+    return "\n\n".join(
+        [
+            f"# {entry.synchronization_id}: {entry.phase}",
+            render_table(("", ""), [(name, value) for name, value in facts if value]),
+            "## Jobs of the account that it may have started",
+            found,
+        ]
+    )
