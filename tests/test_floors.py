@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "collibra_tasks"
 FLOORS = [
     {"models"},
     {"errors", "settings"},
-    {"auth", "wire"},
-    {"client"},
+    {"auth", "wire", "sources"},
+    {"client", "manifest"},
     {"waiting", "guards", "results"},
     {"receipts"},
     {"ledger", "blocks"},
