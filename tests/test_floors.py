@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "collibra_tasks"
 FLOORS = [
     {"models"},
     {"errors", "settings"},
-    {"ledger", "auth", "wire"},
-    {"client"},
+    {"ledger", "auth", "wire", "sources"},
+    {"client", "manifest"},
     {"waiting", "guards", "results", "adopting", "resolving"},
     {"finalizing", "receipts"},
     {"variables", "blocks"},

@@ -9,6 +9,7 @@ from typing import Any
 from collibra_tasks.sandbox.form import Form
 from collibra_tasks.sandbox.tables import (
     InputError,
+    import_openpyxl,
     read_csv,
     read_csv_dialect,
     read_excel,
@@ -33,6 +34,7 @@ def csv_reader(form: Form) -> Reader:
 def excel_reader(form: Form) -> Reader:
     """Return a reader for an Excel file, as the form describes it."""
     template, sheet = read_template(form), read_sheet(form)
+    import_openpyxl()  # refuse the request, not the job that would come of it
     return lambda content: template.filled_with(read_excel(content, sheet))
 
 

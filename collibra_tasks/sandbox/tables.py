@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from collibra_tasks.sandbox.form import Form
@@ -116,14 +117,19 @@ def read_csv(content: bytes, dialect: CsvDialect) -> list[Row]:
         raise InputError(f"The file is not CSV: {error}") from error
 
 
-def read_excel(content: bytes, sheet: Sheet) -> list[Row]:
-    """Read a sheet of a workbook; needs openpyxl, which nothing else here does."""
+def import_openpyxl() -> ModuleType:
+    """Import what reads workbooks, and nothing else here needs."""
     try:
-        workbook = importlib.import_module("openpyxl").load_workbook(
-            io.BytesIO(content), read_only=True, data_only=True
-        )
+        return importlib.import_module("openpyxl")
     except ImportError:
         raise RefusalError(NOT_IMPLEMENTED, "install openpyxl for Excel files") from None
+
+
+def read_excel(content: bytes, sheet: Sheet) -> list[Row]:
+    """Read a sheet of a workbook."""
+    load_workbook = import_openpyxl().load_workbook
+    try:
+        workbook = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     except Exception as error:  # openpyxl raises what it meets: BadZipFile, KeyError, ...
         raise InputError(f"The file is not an Excel workbook: {error}") from error
     try:

@@ -1,0 +1,108 @@
+"""May this cycle be finalized: the verdicts alone."""
+
+import pytest
+
+from collibra_tasks.errors import FinalizationRefusedError
+from collibra_tasks.guards import (
+    Verdict,
+    judge_evidence,
+    judge_synchronization,
+    judge_unverified,
+    judge_used,
+)
+from collibra_tasks.models import FinalizationStrategy, Job
+
+GOOD = Job(id="good", state="COMPLETED", result="SUCCESS")
+
+
+def test_nothing_against_it_lets_it_pass() -> None:
+    """A verdict without reasons allows, and stops nobody."""
+    Verdict().enforce()
+
+    assert Verdict().allowed
+
+
+def test_a_refusal_tells_every_reason() -> None:
+    """Who is refused reads all reasons at once, and that nothing was sent."""
+    with pytest.raises(FinalizationRefusedError, match="nothing was sent: one; two") as caught:
+        Verdict(("one", "two")).enforce()
+
+    assert ("one", "two") == caught.value.reasons
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_an_unknown_synchronization_is_refused_by_name(
+    exists: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A synchronization that the tenant does not know is refused, and its ID shown."""
+    verdict = judge_synchronization("nightyl", exists=exists)
+
+    assert exists == verdict.allowed
+    assert exists or "nightyl" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "result"),
+    [
+        ("RUNNING", None),
+        ("WAITING", "NOT_SET"),
+        (None, None),
+        ("COMPLETED", "COMPLETED_WITH_ERROR"),
+        ("COMPLETED", "ABORTED"),
+        ("COMPLETED", None),
+        ("FAILED", "FAILURE"),
+        ("ERROR", "FAILURE"),
+        ("CANCELED", "NOT_SET"),
+        ("DELETED", "SUCCESS"),
+    ],
+)
+def test_a_batch_that_did_not_succeed_proves_nothing(state: str | None, result: str | None) -> None:
+    """One batch that has not ended well is enough to refuse, and it is named."""
+    verdict = judge_evidence([GOOD, Job(id="bad", state=state, result=result)])
+
+    assert not verdict.allowed
+    assert ["bad" in reason for reason in verdict.reasons] == [True]
+
+
+def test_good_batches_prove_a_cycle() -> None:
+    """Batches that all succeeded speak for the cycle."""
+    assert judge_evidence([GOOD, GOOD]).allowed
+
+
+@pytest.mark.parametrize(
+    ("used", "allowed"), [([], True), (["other"], True), (["good"], False), (["a", "good"], False)]
+)
+def test_a_batch_serves_one_finalization(
+    used: list[str],
+    allowed: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A batch that filled the last cycle can't speak for this one."""
+    verdict = judge_used(["good", "new"], used)
+
+    assert allowed == verdict.allowed
+    assert allowed or "good" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "before", "allowed"),
+    [
+        ("REMOVE_RESOURCES", False, False),
+        ("REMOVE_RESOURCES", True, False),
+        ("CHANGE_STATUS", False, True),
+        ("CHANGE_STATUS", True, False),
+        ("IGNORE", False, True),
+        ("IGNORE", True, True),
+    ],
+)
+def test_an_unproven_cycle_is_refused_where_it_would_harm(
+    strategy: str,
+    before: bool,  # noqa: FBT001 - a case
+    allowed: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Without a batch nothing is deleted, and nothing is marked a second time, unless told to."""
+    asked = FinalizationStrategy(strategy)
+    verdict = judge_unverified(asked, allowed=False, finalized_before=before)
+
+    assert allowed == verdict.allowed
+    assert allowed or "allow_unverified_cycle" in verdict.reasons[0]
+    assert judge_unverified(asked, allowed=True, finalized_before=before).allowed
