@@ -1,15 +1,18 @@
 """May this cycle be finalized: the verdicts alone."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.guards import (
     Verdict,
     judge_evidence,
+    judge_newness,
     judge_synchronization,
     judge_unverified,
-    judge_used,
 )
+from collibra_tasks.ledger import Past
 from collibra_tasks.models import FinalizationStrategy, Job
 
 GOOD = Job(id="good", state="COMPLETED", result="SUCCESS")
@@ -69,18 +72,32 @@ def test_good_batches_prove_a_cycle() -> None:
     assert judge_evidence([GOOD, GOOD]).allowed
 
 
+CLOSED = Past(
+    finalized=True,
+    finalized_on=datetime(2026, 11, 1, 3, tzinfo=UTC),
+    batch_job_ids=("used",),
+)
+
+
 @pytest.mark.parametrize(
-    ("used", "allowed"), [([], True), (["other"], True), (["good"], False), (["a", "good"], False)]
+    ("job_id", "created_on", "allowed"),
+    [
+        ("new", datetime(2026, 11, 1, 4, tzinfo=UTC), True),
+        ("new", datetime(2026, 11, 1, 2, tzinfo=UTC), False),
+        ("new", None, True),
+        ("used", datetime(2026, 11, 1, 4, tzinfo=UTC), False),
+    ],
 )
 def test_a_batch_serves_one_finalization(
-    used: list[str],
+    job_id: str,
+    created_on: datetime | None,
     allowed: bool,  # noqa: FBT001 - a case
 ) -> None:
-    """A batch that filled the last cycle can't speak for this one."""
-    verdict = judge_used(["good", "new"], used)
+    """A batch that filled a closed cycle, or is older than its end, can't speak for this one."""
+    verdict = judge_newness([Job(id=job_id, created_on=created_on)], CLOSED)
 
     assert allowed == verdict.allowed
-    assert allowed or "good" in verdict.reasons[0]
+    assert allowed or job_id in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(

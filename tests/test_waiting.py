@@ -16,7 +16,7 @@ from collibra_tasks.errors import (
     TenantFaultError,
     UnexpectedAnswerError,
 )
-from collibra_tasks.models import Job
+from collibra_tasks.models import ENDED_STATES, RESULTS, Job
 from collibra_tasks.waiting import judge_job, submit_when_free, wait_for_job
 
 RUNNING = Job(id="1", state="RUNNING")
@@ -205,3 +205,22 @@ def test_only_a_busy_answer_is_tried_again(error: CollibraError) -> None:
         submit_when_free(looks, clock=FakeClock())
 
     assert 1 == looks.count
+
+
+@pytest.mark.parametrize("result", sorted(RESULTS))
+@pytest.mark.parametrize("state", sorted(ENDED_STATES))
+def test_no_ended_job_is_a_success_by_accident(state: str, result: str) -> None:
+    """Of all words of both job APIs one pair is well, and every other is an error."""
+    verdict = judge_job(Job(id="1", state=state, result=result))
+
+    assert (verdict is None) == ((state, result) == ("COMPLETED", "SUCCESS"))
+
+
+def test_the_grace_starts_anew_when_the_job_is_seen() -> None:
+    """Short absences of a long job do not add up to a lost one."""
+    there_and_gone: list[Job | CollibraError] = [GONE, RUNNING]
+    looks = Looks(*there_and_gone * 20, DONE)
+
+    job = wait_for_job(looks, "1", wait_seconds=3600, grace_seconds=16, clock=FakeClock())
+
+    assert DONE == job

@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 
-from collibra_tasks import guards
+from collibra_tasks import guards, waiting
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import NotFoundError
@@ -19,7 +19,6 @@ from collibra_tasks.ledger import Entry, Ledger
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap
 from collibra_tasks.tasks.retrying import READ, WRITE
 from collibra_tasks.variables import VariableStore
-from collibra_tasks.waiting import GRACE_SECONDS
 from collibra_tasks.wire.calls import finalization_call
 
 LONGEST_REQUEST_TIMEOUTS = 3
@@ -144,7 +143,7 @@ def submit_finalization(
             on_overlap=OnOverlap(on_overlap),
             is_over=_is_over,
             longest_request_seconds=LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds,
-            grace_seconds=GRACE_SECONDS,
+            grace_seconds=waiting.GRACE_SECONDS,
             log=get_run_logger().info,
         ).finalize(order)
 

@@ -44,6 +44,7 @@ def wait_for_job(
             job_id,
             wait_seconds=wait_seconds,
             longest_pause_seconds=longest_pause_seconds,
+            grace_seconds=waiting.GRACE_SECONDS,
             log=log.info,
         )
         if error := waiting.judge_job(job):

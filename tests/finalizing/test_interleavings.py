@@ -15,7 +15,7 @@ from hypothesis.stateful import (
 )
 
 from collibra_tasks.client import CollibraClient
-from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OverlapError
+from collibra_tasks.errors import CollibraError
 from collibra_tasks.ledger import Phase, Resolution, Settlement
 from collibra_tasks.models import OnOverlap
 from collibra_tasks.resolving import resolve
@@ -166,8 +166,6 @@ class Interleavings(RuleBasedStateMachine):
         self.only_finalizations_are_adopted()
         self.every_end_is_told()
         figures.count("finalizations", self.world.tenant.finalizations)
-        refused = [e for p in self.world.processes if isinstance(e := p.error, FinalizationRefusedError)]
-        figures.count("refusals", len([e for e in refused if not isinstance(e, OverlapError)]))
 
 
 TestInterleavings = Interleavings.TestCase

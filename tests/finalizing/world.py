@@ -74,7 +74,9 @@ class Process:
 
     def stop(self) -> None:
         """Let others move."""
-        getcurrent().parent.switch()
+        scheduler = getcurrent().parent
+        assert scheduler is not None
+        scheduler.switch()
         self.check()
 
     def check(self) -> None:
@@ -102,7 +104,8 @@ class SharedStore:
         self._process, self._world = process, process.world
 
     def create(self, name: str, value: dict[str, Any]) -> bool:
-        return self._act(lambda: self._world.create(name, value))
+        created: bool = self._act(lambda: self._world.create(name, value))
+        return created
 
     def update(self, name: str, value: dict[str, Any]) -> None:
         self._act(lambda: self._world.write(name, value))
@@ -215,9 +218,7 @@ class World:
         run = replace(process.run, attempt=process.run.attempt + 1)
         return self._begin(run, process.order.batch_job_ids, process.on_overlap)
 
-    def _begin(
-        self, run: Run, batch_job_ids: tuple[str, ...], on_overlap: OnOverlap
-    ) -> Process:
+    def _begin(self, run: Run, batch_job_ids: tuple[str, ...], on_overlap: OnOverlap) -> Process:
         order = Order(strategy=FinalizationStrategy.REMOVE_RESOURCES, batch_job_ids=batch_job_ids)
         process = Process(self, run, order, on_overlap)
         self.processes.append(process)

@@ -1,11 +1,8 @@
 """One finalization a cycle: across attempts, runs, threads and killed processes."""
 
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,47 +10,42 @@ from prefect import flow
 from prefect.variables import Variable
 
 from collibra_tasks import (
+    MISSING_FROM_SOURCE,
     CollibraCredentials,
-    CollibraSettings,
     FinalizationStrategy,
     Receipt,
-    finalizing,
     submit_finalization,
 )
 from collibra_tasks.errors import (
     FinalizationRefusedError,
     JobTimedOutError,
     OutcomeUnknownError,
+    OverlapError,
     RefusedError,
 )
-from collibra_tasks.ledger import Entry, Ledger
+from collibra_tasks.ledger import Entry, Ledger, Resolution
 from collibra_tasks.sandbox import Sandbox
-from collibra_tasks.tasks import finalization
 from collibra_tasks.variables import VariableStore
 from flows.finalize_synchronization import finalize_synchronization
-from tests.conftest import ROOT, ImportCycle
+from flows.resolve_finalization import resolve_finalization
+from tests.conftest import ImportCycle
+
+CHANGE_STATUS: dict[str, Any] = {"missing_asset_status_id": MISSING_FROM_SOURCE}
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-@pytest.fixture(autouse=True)
-def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finalization, "LONGEST_REQUEST_TIMEOUTS", 0)
-    monkeypatch.setattr(finalization, "GRACE_SECONDS", 0)
-    monkeypatch.setattr(finalizing, "LONGEST_STALL_SECONDS", 3)
-
-
-@pytest.fixture
-def credentials(tenant: Sandbox, monkeypatch: pytest.MonkeyPatch) -> CollibraCredentials:
-    for name, value in tenant.environment().items():
-        monkeypatch.setenv(name, value)
-    return CollibraCredentials.from_settings(CollibraSettings())
 
 
 def finalize(credentials: CollibraCredentials, *job_ids: str, **changes: Any) -> str | None:
     request: dict[str, Any] = {"wait_seconds": 20, "batch_job_ids": list(job_ids)} | changes
     receipt: Receipt = finalize_synchronization(credentials, "nightly", **request)
     return receipt.job_id
+
+
+def settle(credentials: CollibraCredentials, resolution: Resolution, job_id: str = "") -> Entry:
+    entry: Entry = resolve_finalization(
+        credentials, "nightly", "Ada", "looked at the list", resolution, job_id, wait_seconds=20
+    )
+    return entry
 
 
 def test_a_second_attempt_follows_the_job_of_the_first(
@@ -125,8 +117,9 @@ def test_a_refusal_uses_nothing_up(
     credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
 ) -> None:
     """What the tenant refused may be asked again, and what was finalized before may not."""
-    first, second = import_cycle(), import_cycle()
+    first = import_cycle()
     finalize(credentials, first)
+    second = import_cycle()
     tenant.fail_next(400)
     with pytest.raises(RefusedError):
         finalize(credentials, second)
@@ -137,59 +130,125 @@ def test_a_refusal_uses_nothing_up(
     assert 2 == tenant.finalizations
 
 
+def test_a_lost_answer_is_looked_up(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """A run whose answer is lost finds its job in the tenant's list and follows that."""
+    job_id = import_cycle()
+    tenant.lose_next_answer()
+
+    assert tenant.jobs[-1].id != finalize(credentials, job_id)
+    assert 1 == tenant.finalizations
+
+
 def test_nothing_is_sent_until_an_unknown_outcome_is_settled(
     credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
 ) -> None:
-    """After a lost answer every run ends as unknown, until a person deletes the named record."""
-    first, second = import_cycle(), import_cycle()
-    tenant.lose_next_answer()
-    with pytest.raises(OutcomeUnknownError):
-        finalize(credentials, first)
-    with pytest.raises(OutcomeUnknownError) as caught:
-        finalize(credentials, second)
-    assert 1 == tenant.finalizations
-
-    ledger = Ledger(VariableStore(), tenant.url, "nightly")
-    entry = ledger.latest()
-    assert entry is not None
-    assert ledger.name_of(entry) in str(caught.value)
-    Variable.unset(ledger.name_of(entry))
-    finalize(credentials, second)
-    assert 2 == tenant.finalizations
-
-
-@pytest.mark.parametrize("before_commit", [True, False])
-def test_a_killed_process_is_followed_by_no_second_request(
-    credentials: CollibraCredentials,
-    tenant: Sandbox,
-    import_cycle: ImportCycle,
-    prefect_environment: dict[str, str],
-    before_commit: bool,  # noqa: FBT001 - a case
-) -> None:
-    """A run that is killed with its request on the wire leaves an unknown outcome, not a repeat."""
+    """While nobody knows, every run ends as unknown; a person's word opens the way again."""
     job_id = import_cycle()
-    hold = tenant.hold_next_answer(before_commit=before_commit)
-    run = (
-        "from collibra_tasks import CollibraCredentials\n"
-        "from flows.finalize_synchronization import finalize_synchronization as finalize\n"
-        f"finalize(CollibraCredentials.from_settings(), 'nightly', batch_job_ids=['{job_id}'])"
-    )
-    with subprocess.Popen(  # noqa: S603 - our own commands
-        [sys.executable, "-c", run],
-        env=prefect_environment | tenant.environment() | {"PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert hold.reached.wait(60)
-        os.kill(process.pid, signal.SIGKILL)
-    hold.release()
+    tenant.lose_next_answer(before_commit=True)
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknownError, match="resolve-finalization"):
+            finalize(credentials, job_id)
+    assert 0 == tenant.finalizations
 
+    settle(credentials, Resolution.LEAVE)
     with pytest.raises(OutcomeUnknownError):
         finalize(credentials, job_id)
 
-    assert 1 == len(tenant.finalization_requests)
-    assert tenant.finalizations <= 1
+    entry = settle(credentials, Resolution.NOT_SENT)
+    assert entry.settlement is not None
+    assert ("Ada", "looked at the list") == (entry.settlement.by, entry.settlement.reason)
+    finalize(credentials, job_id)
+    assert 1 == tenant.finalizations
+
+
+def test_a_person_names_the_job_of_a_lost_answer(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """An adopted job is followed to its end, and its cycle is closed for every later run."""
+    job_id = import_cycle()
+    tenant.add_foreign_job(created_on=datetime.now(UTC) + timedelta(seconds=3))
+    tenant.lose_next_answer()
+    with pytest.raises(OutcomeUnknownError):
+        finalize(credentials, job_id)
+    ours = next(job.id for job in tenant.jobs if job.kind == "finalize")
+
+    entry = settle(credentials, Resolution.ADOPT_JOB, job_id=ours)
+
+    assert ours == entry.job_id
+    with pytest.raises(FinalizationRefusedError):
+        finalize(credentials, job_id)
+    finalize(credentials, import_cycle())
+    assert 2 == tenant.finalizations
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "a job that the tenant does not know": {"job_id": "00000000-0000-0000-0000-00000000dead"},
+    "no job": {},
+    "a job from before the intent": {"job_id": None},
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_can_not_be_true_settles_nothing(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle, case: str
+) -> None:
+    """A job that can't have closed the cycle is not adopted, whoever says so."""
+    job_id = import_cycle()
+    tenant.lose_next_answer(before_commit=True)
+    with pytest.raises(OutcomeUnknownError):
+        finalize(credentials, job_id)
+    said = WRONG[case] if WRONG[case].get("job_id", "") is not None else {"job_id": job_id}
+
+    with pytest.raises(FinalizationRefusedError):
+        settle(credentials, Resolution.ADOPT_JOB, **said)
+
+
+def test_only_what_is_open_is_settled(credentials: CollibraCredentials) -> None:
+    """There is nothing to settle where nothing was sent."""
+    with pytest.raises(FinalizationRefusedError):
+        settle(credentials, Resolution.NOT_SENT)
+
+
+def test_a_job_that_is_gone_is_unknown(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """A finalization whose job vanished is never sent again, until a person says that it ended."""
+    job_id = import_cycle()
+    tenant.run_jobs_for(3600)
+    with pytest.raises(JobTimedOutError):
+        finalize(credentials, job_id, wait_seconds=0)
+    tenant.lose_job(tenant.jobs[-1].id)
+    with pytest.raises(OutcomeUnknownError):
+        finalize(credentials, job_id)
+    assert 1 == tenant.finalizations
+
+    settle(credentials, Resolution.ENDED)
+    tenant.run_jobs_for(0)
+    finalize(credentials, import_cycle())
+    assert 2 == tenant.finalizations
+
+
+def test_a_run_may_leave_the_work_to_another(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """Told to skip, a run beside another ends well and sends nothing; told to fail, it fails."""
+    job_id = import_cycle()
+    tenant.run_jobs_for(3600)
+    ended = []
+
+    @flow
+    def another() -> None:
+        submit_finalization(credentials, "nightly", batch_job_ids=[job_id], **CHANGE_STATUS)
+        ended.append(finalize(credentials, job_id, on_overlap="skip"))
+        with pytest.raises(OverlapError):
+            finalize(credentials, job_id, on_overlap="fail")
+
+    another()
+
+    assert [None] == ended
+    assert 1 == tenant.finalizations
 
 
 def test_one_of_many_writers_wins() -> None:
@@ -209,7 +268,7 @@ def test_the_record_stays_small() -> None:
     """Old entries go when new ones come, and many batches fit the record."""
     ledger = Ledger(VariableStore(), "https://tenant.test", "many-cycles")
     last = None
-    for _ in range(14):
+    for _ in range(24):
         entry = Entry(
             tenant="https://tenant.test",
             synchronization_id="many-cycles",
@@ -220,7 +279,9 @@ def test_the_record_stays_small() -> None:
         assert last is not None
 
     assert last is not None
-    assert last == ledger.latest()
+    latest = ledger.latest()
+    assert latest is not None
+    assert last.claim == latest.claim
     newest = ledger.name_of(last)
-    assert Variable.get(newest.replace("000014", "000004")) is None
-    assert Variable.get(newest.replace("000014", "000005")) is not None
+    assert Variable.get(newest.replace("000024", "000004")) is None
+    assert Variable.get(newest.replace("000024", "000005")) is not None
