@@ -49,6 +49,7 @@ CASES: list[tuple[CollibraError, tuple[bool, bool]]] = [
     (JobCanceledError("canceled", job=JOB), NEVER),
     (JobTimedOutError("late", job_id="1"), NEVER),
     (FinalizationRefusedError("no", reasons=["one", "two"]), NEVER),
+    (OverlapError("another run is at it", job_id="1"), NEVER),
     (SourceError("no list"), NEVER),
 ]
 
