@@ -20,6 +20,7 @@ from collibra_tasks.errors import (
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
+    OverlapError,
     RefusedError,
     SourceError,
     TenantFaultError,
