@@ -29,6 +29,7 @@ from collibra_tasks.models import (
     Job,
     Status,
     TenantVersion,
+    Upload,
 )
 from collibra_tasks.settings import CollibraConnection
 from collibra_tasks.wire import answers, calls
@@ -186,6 +187,28 @@ class CollibraClient:
             file_format=file_format,
             continue_on_error=continue_on_error,
             options=options,
+        )
+        return answers.read_submitted_job(call, self._ask(call))
+
+    def submit_synchronization(
+        self,
+        synchronization_id: str,
+        upload: Upload,
+        *,
+        strategy: FinalizationStrategy,
+        missing_asset_status_id: str | None = None,
+    ) -> Job:
+        """Send a whole cycle and close it, in one call; return the job that does both.
+
+        Raises:
+            FinalizationRefusedError: If the request would not mean one thing; nothing was sent.
+            OutcomeUnknownError: If no clear answer came.
+        """
+        call = calls.synchronization_call(
+            synchronization_id,
+            upload,
+            strategy=strategy,
+            missing_asset_status_id=missing_asset_status_id,
         )
         return answers.read_submitted_job(call, self._ask(call))
 

@@ -26,7 +26,7 @@ from collibra_tasks.errors import (
     OverlapError,
 )
 from collibra_tasks.ledger import Entry, Ledger, Past, Phase
-from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion
+from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion, Upload
 from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free
 
 Read = TypeVar("Read")
@@ -43,13 +43,21 @@ MOST_OLDER = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A finalization that is asked for."""
+    """A finalization that is asked for.
+
+    Attributes:
+        manifest: Where it is kept what the cycle holds, for the next one to compare with.
+        whole: The whole cycle, for a synchronization in one call; without it the cycle was filled
+            by batches.
+    """
 
     strategy: FinalizationStrategy
     missing_asset_status_id: str | None = None
     batch_job_ids: tuple[str, ...] = ()
     allow_unverified_cycle: bool = False
     send_notification: bool = False
+    manifest: str | None = None
+    whole: Upload | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +137,23 @@ class Finalizer:
             claiming_since = self.clock.monotonic()
             if intent := self._claim(order, evidence(), entry):
                 return self._send(order, intent, version, claiming_since)
+
+    def settle_last(self, wait: Callable[[str], Job]) -> Entry | None:
+        """Return the newest entry, closed: until then no batch can be sure of its cycle.
+
+        Args:
+            wait: Follows a job to its end, however that is.
+
+        Raises:
+            OutcomeUnknownError: If nobody can know what became of the last finalization.
+        """
+        entry = self._newest()
+        if entry is None or not entry.open or entry.job_id is None or self.run.wrote(entry):
+            return entry
+        self.log(f"job {entry.job_id} closes an earlier cycle; waiting for its end")
+        entry = entry.ended(wait(entry.job_id))
+        self.ledger.update(entry)
+        return entry
 
     def _newest(self) -> Entry | None:
         """Return the newest entry, once it is more than an intent, or withdrawn."""
@@ -229,6 +254,7 @@ class Finalizer:
             account_id=account.id if account else None,
             intended_on=now + timedelta(seconds=TICK_SECONDS),
             batch_job_ids=order.batch_job_ids,
+            manifest=order.manifest,
             batch_name=min(names, default=None),
         )
         return self.ledger.claim(intent, after)
@@ -243,13 +269,7 @@ class Finalizer:
             self._withdraw(intent)
             raise
         try:
-            job = self.client.submit_finalization(
-                intent.synchronization_id,
-                strategy=order.strategy,
-                missing_asset_status_id=order.missing_asset_status_id,
-                send_notification=order.send_notification,
-                version=version,
-            )
+            job = self._submit(order, version)
         except OutcomeUnknownError as lost:
             return self._find_lost(intent, lost)
         except CollibraError:
@@ -258,6 +278,22 @@ class Finalizer:
         self.log(f"Collibra closes the cycle of {intent.synchronization_id!r} in job {job.id}")
         self._record(intent.sent(job))
         return job
+
+    def _submit(self, order: Order, version: TenantVersion | None) -> Job:
+        if order.whole is None:
+            return self.client.submit_finalization(
+                self.ledger.synchronization_id,
+                strategy=order.strategy,
+                missing_asset_status_id=order.missing_asset_status_id,
+                send_notification=order.send_notification,
+                version=version,
+            )
+        return self.client.submit_synchronization(
+            self.ledger.synchronization_id,
+            order.whole,
+            strategy=order.strategy,
+            missing_asset_status_id=order.missing_asset_status_id,
+        )
 
     def _check_still_ours(self, intent: Entry, claiming_since: float) -> None:
         if not self.ledger.holds(intent):
@@ -349,7 +385,7 @@ def _recent(jobs: Iterable[Job], since: datetime) -> Iterator[Job]:
 def _judge(order: Order, evidence: Sequence[Job], past: Past) -> None:
     guards.judge_evidence(evidence).enforce()
     guards.judge_newness(evidence, past).enforce()
-    if not evidence:
+    if not evidence and order.whole is None:
         guards.judge_unverified(
             order.strategy,
             allowed=order.allow_unverified_cycle,

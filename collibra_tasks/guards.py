@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.ledger import Past
+from collibra_tasks.manifest import Manifest, Prediction
 from collibra_tasks.models import FinalizationStrategy, Job
 
 
@@ -108,3 +109,96 @@ def judge_unverified(
         "or say allow_unverified_cycle=True if you know that it was filled"
     )
     return Verdict((reason,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalLimits:
+    """How much may go missing from one cycle to the next without anybody being asked.
+
+    Either limit is enough to stop a cycle. The percentage catches a broken extract of a small or
+    middling source: Okta stops at 20 %, octoDNS at 30 % of at least 10 records. The count catches
+    one of a large source, where 20 % is a catastrophe: Entra stops at 500. A nightly job on a
+    living source stays far below both.
+
+    Attributes:
+        max_missing_count: The most assets that may go missing, 0 or more.
+        max_missing_percent: The largest share of the last cycle that may, 0 to 100.
+        min_population: The percentage holds for cycles of at least so many assets; in smaller ones
+            a single asset is a large share.
+    """
+
+    max_missing_count: int = 1_000
+    max_missing_percent: float = 20.0
+    min_population: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalVerdict(Verdict):
+    """Whether what would go missing may go.
+
+    Attributes:
+        confirmation: The number that a person repeats to let it pass all the same; ``None`` where
+            nothing has to be confirmed, or nothing can be.
+        remark: What is to be said of it even if it is allowed.
+    """
+
+    confirmation: int | None = None
+    remark: str | None = None
+
+
+def judge_removal(
+    current: Manifest,
+    prediction: Prediction | None,
+    *,
+    strategy: FinalizationStrategy,
+    limits: RemovalLimits,
+    finalized_before: bool,
+) -> RemovalVerdict:
+    """Tell whether what would go missing is within the limits.
+
+    Args:
+        current: The assets of this cycle.
+        prediction: What was in the last finalized cycle and is not in this one; ``None`` if there
+            is no manifest to compare with.
+        strategy: What would happen to it.
+        limits: How much may go missing.
+        finalized_before: Whether a finalization is on record.
+    """
+    if strategy == FinalizationStrategy.IGNORE:
+        return RemovalVerdict(remark="IGNORE: what is missing stays as it is")
+    if not current.population:
+        reason = (
+            "the source holds no asset, so every asset of the last cycle would count as missing"
+        )
+        return RemovalVerdict((reason,))
+    if prediction is None:
+        return _judge_unpredicted(current, finalized_before=finalized_before)
+    reasons = _excesses(prediction, limits)
+    return RemovalVerdict(tuple(reasons), prediction.missing_count if reasons else None)
+
+
+def _judge_unpredicted(current: Manifest, *, finalized_before: bool) -> RemovalVerdict:
+    if not finalized_before:
+        return RemovalVerdict(
+            remark="first cycle on record: what will be missing can't be predicted"
+        )
+    reason = (
+        "a finalization is on record, but not what its cycle held, so what will be missing can't "
+        f"be predicted (this cycle holds {current.population:,} assets)"
+    )
+    return RemovalVerdict((reason,), current.population)
+
+
+def _excesses(prediction: Prediction, limits: RemovalLimits) -> list[str]:
+    count, percent, population = (
+        prediction.missing_count,
+        prediction.percent,
+        prediction.population,
+    )
+    told = f"{count:,} of {population:,} assets of the last cycle ({percent:.1f} %) are not in this"
+    reasons = []
+    if count > limits.max_missing_count:
+        reasons.append(f"{told}; max_missing_count is {limits.max_missing_count:,}")
+    if population >= limits.min_population and percent > limits.max_missing_percent:
+        reasons.append(f"{told}; max_missing_percent is {limits.max_missing_percent:g}")
+    return reasons

@@ -67,6 +67,7 @@ class Past:
         batch_job_ids: The batches that it closed; they are used up.
         job_name: What the tenant calls such a job, the synchronization's id left out.
         job_type: Its type.
+        manifest: Where it is kept what its cycle held.
     """
 
     finalized: bool = False
@@ -74,6 +75,7 @@ class Past:
     batch_job_ids: tuple[str, ...] = ()
     job_name: str | None = None
     job_type: str | None = None
+    manifest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class Entry:
         intended_on: By the tenant's clock; the request leaves later than this.
         account_id: The account that sends, as the tenant knows it.
         batch_name: What the tenant calls the batch jobs of this cycle.
+        manifest: Where it is kept what this cycle holds.
         outcome: The job's last state and result.
         written_on: When the store last took the entry, by the store's clock; not kept in it.
     """
@@ -105,6 +108,7 @@ class Entry:
     intended_on: datetime | None = None
     batch_job_ids: tuple[str, ...] = ()
     batch_name: str | None = None
+    manifest: str | None = None
     job_id: str | None = None
     job_name: str | None = None
     job_type: str | None = None
@@ -150,6 +154,7 @@ class Entry:
             batch_job_ids=self.batch_job_ids,
             job_name=self.job_name if self.job_name is not None else self.past.job_name,
             job_type=self.job_type if self.job_type is not None else self.past.job_type,
+            manifest=self.manifest,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -34,6 +35,13 @@ class OnCancel(StrEnum):
 
     LEAVE = "leave"
     CANCEL_JOB = "cancel_job"
+
+
+class OnGuard(StrEnum):
+    """What a run does when more would go missing than its limits allow."""
+
+    FAIL = "fail"
+    ASK = "ask"
 
 
 class RelationsAction(StrEnum):
@@ -80,6 +88,21 @@ class Job:
     def succeeded(self) -> bool:
         """Whether all was committed; COMPLETED alone does not say so."""
         return (self.state, self.result) == ("COMPLETED", "SUCCESS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file of import commands, and what the tenant must be told of it.
+
+    ``file_format`` is ``json``, ``csv`` or ``excel``; ``options`` are parts of the form, such as a
+    table's ``template``.
+    """
+
+    file_name: str
+    content: bytes = field(repr=False)
+    file_format: str = "json"
+    continue_on_error: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

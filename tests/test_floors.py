@@ -12,11 +12,12 @@ FLOORS = [
     {"ledger", "auth", "wire", "sources"},
     {"client", "manifest"},
     {"waiting", "guards", "results", "adopting", "resolving"},
+    {"batching"},
     {"finalizing", "receipts"},
-    {"variables", "blocks"},
+    {"variables", "blocks", "shelf"},
     {"tasks"},
 ]
-WITH_PREFECT = {"variables", "blocks", "tasks"}
+WITH_PREFECT = {"variables", "shelf", "blocks", "tasks"}
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 

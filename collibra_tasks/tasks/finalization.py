@@ -16,7 +16,7 @@ from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import NotFoundError
 from collibra_tasks.finalizing import Finalizer, Order, Run
 from collibra_tasks.ledger import Entry, Ledger
-from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap
+from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, Upload
 from collibra_tasks.tasks.retrying import READ, WRITE
 from collibra_tasks.variables import VariableStore
 from collibra_tasks.wire.calls import finalization_call
@@ -59,20 +59,37 @@ def inspect_cycle(
     )
     if not batch_job_ids:
         guards.judge_unverified(strategy, allowed=allow_unverified_cycle).enforce()
+    inspect_status.fn(credentials, strategy, missing_asset_status_id)
     with credentials.get_client() as client:
         exists = client.synchronization_exists(synchronization_id)
         guards.judge_synchronization(synchronization_id, exists=exists).enforce()
-        if strategy == FinalizationStrategy.CHANGE_STATUS:
-            _inspect_status(client, str(missing_asset_status_id))
         guards.judge_evidence([_inspect_job(client, job_id) for job_id in batch_job_ids]).enforce()
 
 
-def _inspect_status(client: CollibraClient, status_id: str) -> None:
-    try:
-        client.get_status(status_id)
-    except NotFoundError:
-        reason = f"the tenant has no status {status_id}"
-        guards.Verdict((reason,)).enforce()
+@task(**READ)
+def inspect_status(
+    credentials: CollibraCredentials,
+    strategy: FinalizationStrategy,
+    missing_asset_status_id: str | None,
+) -> None:
+    """Look whether the tenant has the status that CHANGE_STATUS would give.
+
+    Args:
+        credentials: The tenant.
+        strategy: What is to happen to assets that did not come back.
+        missing_asset_status_id: The status.
+
+    Raises:
+        FinalizationRefusedError: If it does not exist.
+    """
+    if strategy != FinalizationStrategy.CHANGE_STATUS:
+        return
+    with credentials.get_client() as client:
+        try:
+            client.get_status(str(missing_asset_status_id))
+        except NotFoundError:
+            reason = f"the tenant has no status {missing_asset_status_id}"
+            guards.Verdict((reason,)).enforce()
 
 
 def _inspect_job(client: CollibraClient, job_id: str) -> Job:
@@ -95,6 +112,8 @@ def submit_finalization(
     allow_unverified_cycle: bool = False,
     send_notification: bool = False,
     on_overlap: OnOverlap = OnOverlap.ATTACH,
+    manifest: str | None = None,
+    whole: Upload | None = None,
 ) -> Job:
     """Close a cycle of a synchronization, once.
 
@@ -114,6 +133,9 @@ def submit_finalization(
         batch_job_ids: The jobs that filled this cycle, newer than the last finalization.
         allow_unverified_cycle: Whether to go on without any such job.
         send_notification: Whether Collibra tells the account when the job has ended.
+        manifest: Where it is kept what the cycle holds, for the next cycle to compare with.
+        whole: The whole cycle, to be sent and closed in one call; then no batch filled it. Only for
+            a cycle that a guard has agreed to.
         on_overlap: Whether to follow another run's finalization, or to send nothing and end.
 
     Returns:
@@ -134,18 +156,60 @@ def submit_finalization(
         batch_job_ids=tuple(batch_job_ids),
         allow_unverified_cycle=allow_unverified_cycle,
         send_notification=send_notification,
+        manifest=manifest,
+        whole=whole,
     )
     with credentials.get_client() as client:
-        return Finalizer(
-            client=client,
-            ledger=ledger_of(credentials, synchronization_id),
-            run=_this_run(),
-            on_overlap=OnOverlap(on_overlap),
-            is_over=_is_over,
-            longest_request_seconds=LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds,
-            grace_seconds=waiting.GRACE_SECONDS,
-            log=get_run_logger().info,
-        ).finalize(order)
+        return _finalizer(credentials, client, synchronization_id, on_overlap).finalize(order)
+
+
+@task(**WRITE, task_run_name="settle-last-{synchronization_id}")
+def settle_last(
+    credentials: CollibraCredentials, synchronization_id: str, *, wait_seconds: float = 3600
+) -> Entry | None:
+    """Wait until the last finalization on record has ended: batches sent before are of its cycle.
+
+    Args:
+        credentials: The tenant.
+        synchronization_id: 1 to 50 characters.
+        wait_seconds: How long to follow it, in seconds.
+
+    Returns:
+        What is on record of it; ``None`` if nothing is.
+
+    Raises:
+        OutcomeUnknownError: If nobody can know what became of it.
+        JobTimedOutError: If it had not ended in time.
+    """
+    log = get_run_logger().info
+    with credentials.get_client() as client:
+        return _finalizer(credentials, client, synchronization_id).settle_last(
+            lambda job_id: waiting.wait_for_job(
+                lambda: client.get_job(job_id),
+                job_id,
+                wait_seconds=wait_seconds,
+                grace_seconds=waiting.GRACE_SECONDS,
+                log=log,
+            )
+        )
+
+
+def _finalizer(
+    credentials: CollibraCredentials,
+    client: CollibraClient,
+    synchronization_id: str,
+    on_overlap: OnOverlap = OnOverlap.ATTACH,
+) -> Finalizer:
+    return Finalizer(
+        client=client,
+        ledger=ledger_of(credentials, synchronization_id),
+        run=_this_run(),
+        on_overlap=OnOverlap(on_overlap),
+        is_over=_is_over,
+        longest_request_seconds=LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds,
+        grace_seconds=waiting.GRACE_SECONDS,
+        log=get_run_logger().info,
+    )
 
 
 def _this_run() -> Run:

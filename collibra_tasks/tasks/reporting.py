@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause
 from prefect.states import Completed
 from slugify import slugify
 
@@ -18,9 +18,11 @@ from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import (
     CollibraError,
     FinalizationRefusedError,
+    JobIncompleteError,
     NotSentError,
     OverlapError,
     RefusedError,
+    SourceError,
 )
 from collibra_tasks.models import FinalizationStrategy
 from collibra_tasks.receipts import Receipt, complete_receipt, render_receipt
@@ -92,50 +94,76 @@ def _requester() -> str | None:
     return " of ".join(filter(None, (name and f"flow run {name}", deployment))) or None
 
 
+@dataclass
 class Report:
     """What a flow learns on its way, and the receipt that comes of it."""
 
+    batch_job_ids: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
     job_id: str | None = None
-    receipt: Receipt
+    receipt: Receipt = field(init=False)
 
 
 @contextmanager
 def reported(
     credentials: CollibraCredentials,
     synchronization_id: str,
-    **request: Any,  # noqa: ANN401 - what publish_receipt takes
+    *,
+    strategy: FinalizationStrategy,
+    missing_asset_status_id: str | None = None,
+    batch_job_ids: Sequence[str] = (),
 ) -> Iterator[Report]:
     """Publish a receipt at the end of a block, however the block ends.
+
+    A run that is suspended has not ended, and leaves none.
 
     Args:
         credentials: The tenant.
         synchronization_id: What is finalized.
-        **request: What else ``publish_receipt`` takes.
+        strategy: What is asked for.
+        missing_asset_status_id: The status that is asked for.
+        batch_job_ids: The jobs that filled the cycle, as far as they are known already.
     """
-    report = Report()
-    told: dict[str, Any] = {}
+    report = Report(batch_job_ids=batch_job_ids)
+    not_sent = suspended = False
     try:
         yield report
+    except Pause:
+        suspended = True
+        raise
     except BaseException as error:
-        told = _tell(error, report)
+        not_sent = _nothing_sent(error, report)
+        report.notes.append(_tell(error, report))
         raise
     finally:
-        report.receipt = publish_receipt(
-            credentials, synchronization_id, job_id=report.job_id, **request, **told
-        )
+        if not suspended:
+            report.receipt = publish_receipt(
+                credentials,
+                synchronization_id,
+                strategy=strategy,
+                missing_asset_status_id=missing_asset_status_id,
+                batch_job_ids=report.batch_job_ids,
+                job_id=report.job_id,
+                not_sent=not_sent,
+                notes=report.notes,
+            )
 
 
-def _tell(error: BaseException, report: Report) -> dict[str, Any]:
+def _nothing_sent(error: BaseException, report: Report) -> bool:
+    kinds = (NotSentError, RefusedError, FinalizationRefusedError, SourceError, JobIncompleteError)
+    return isinstance(error, kinds) and report.job_id is None
+
+
+def _tell(error: BaseException, report: Report) -> str:
     if isinstance(error, Exception):
-        certain = isinstance(error, NotSentError | RefusedError | FinalizationRefusedError)
-        return {"notes": (str(error),), "not_sent": certain and report.job_id is None}
+        return str(error)
     note = f"the flow run was stopped ({type(error).__name__})"
     if report.job_id is not None:
         note += (
             f"; finalization job {report.job_id} goes on in Collibra unless it is cancelled there; "
             "run again to follow it, nothing is sent twice"
         )
-    return {"notes": (note,)}
+    return note
 
 
 def skipped(receipt: Receipt, overlap: OverlapError) -> State[Receipt]:

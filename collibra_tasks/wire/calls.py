@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from collibra_tasks.errors import FinalizationRefusedError
-from collibra_tasks.models import FinalizationStrategy, TenantVersion
+from collibra_tasks.models import FinalizationStrategy, TenantVersion, Upload
 
 Part = tuple[str | None, str | bytes | IO[bytes]] | tuple[str | None, str | bytes | IO[bytes], str]
 """One part of a multipart body: file name, content and, where it must be said, content type."""
@@ -303,6 +303,43 @@ def batch_call(
         method="POST",
         path=f"{_synchronization(synchronization_id)}/batch/{file_format}-job",
         purpose=f"send a batch of synchronization {synchronization_id!r}",
+        write=True,
+        parts=parts,
+    )
+
+
+def synchronization_call(
+    synchronization_id: str,
+    upload: Upload,
+    *,
+    strategy: FinalizationStrategy,
+    missing_asset_status_id: str | None = None,
+) -> Call:
+    """Build the request that sends a whole cycle and closes it.
+
+    As with a finalization, the strategy is always sent: left out, the tenant removes.
+
+    Raises:
+        FinalizationRefusedError: If the parts do not make a request that means one thing.
+
+    Source: Synchronization endpoints (documented).
+    """
+    finalization = finalization_call(
+        synchronization_id, strategy=strategy, missing_asset_status_id=missing_asset_status_id
+    )
+    terms = dict(finalization.parts or {})
+    terms.pop("sendNotification")
+    parts: dict[str, Part] = {
+        **terms,
+        "continueOnError": (None, _flag(upload.continue_on_error)),
+        "fileName": (None, upload.file_name),
+        **{name: (None, value) for name, value in upload.options.items()},
+        "file": (upload.file_name, upload.content),
+    }
+    return Call(
+        method="POST",
+        path=f"{_synchronization(synchronization_id)}/{upload.file_format}-job",
+        purpose=f"synchronize {synchronization_id!r} in one call",
         write=True,
         parts=parts,
     )

@@ -1,0 +1,123 @@
+"""Where the manifests of finalized cycles, and the progress of the present one, are kept.
+
+Any of Prefect's writable file systems will do, a bucket for instance. Without one it is a folder
+in Prefect's home; then only this machine remembers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, cast
+
+from prefect.blocks.core import Block
+from prefect.filesystems import LocalFileSystem, WritableFileSystem
+from prefect.settings import PREFECT_HOME
+from prefect.utilities.asyncutils import run_coro_as_sync
+
+from collibra_tasks.errors import FinalizationRefusedError
+from collibra_tasks.manifest import Manifest, ManifestError
+
+FOLDER = "collibra-tasks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneBatch:
+    """A batch of the present cycle that was imported, proven by its job."""
+
+    number: int
+    digest: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a cycle has come, and which flow run brought it there."""
+
+    flow_run_id: str | None
+    flow_run_name: str | None
+    done: tuple[DoneBatch, ...] = ()
+    finalized: bool = False
+
+
+class Shelf:
+    """The files of one synchronization on one tenant."""
+
+    def __init__(self, tenant: str, synchronization_id: str, storage: str | None = None) -> None:
+        """Find the storage.
+
+        Args:
+            tenant: The tenant's address.
+            synchronization_id: The synchronization.
+            storage: A block such as ``s3-bucket/manifests``; without it a folder in Prefect's home.
+
+        Raises:
+            FinalizationRefusedError: If there is no such block, or it can't be written to.
+        """
+        digest = sha256(f"{tenant}\0{synchronization_id}".encode()).hexdigest()[:16]
+        self._folder = digest
+        self._files = _load(storage)
+
+    def read_manifest(self, name: str) -> Manifest | None:
+        """Read what a finalized cycle held; ``None`` if it is not there, or damaged."""
+        content = self._read(name)
+        try:
+            return Manifest.from_bytes(content) if content else None
+        except ManifestError:
+            return None
+
+    def write_manifest(self, manifest: Manifest) -> str:
+        """Keep what a cycle holds; return its name. The same content has the same name."""
+        content = manifest.to_bytes()
+        name = f"{self._folder}/cycle-{sha256(content).hexdigest()[:16]}.manifest"
+        self._write(name, content)
+        return name
+
+    def read_progress(self) -> Progress | None:
+        """Read how far the last cycle came; ``None`` if nothing is known."""
+        content = self._read(self._progress)
+        if not content:
+            return None
+        try:
+            said = json.loads(content)
+            done = tuple(DoneBatch(**batch) for batch in said.pop("done"))
+            return Progress(done=done, **said)
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def write_progress(self, progress: Progress) -> None:
+        """Keep how far this cycle has come."""
+        self._write(self._progress, json.dumps(asdict(progress)).encode())
+
+    @property
+    def _progress(self) -> str:
+        return f"{self._folder}/progress.json"
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return cast("bytes", _run(self._files.read_path(name)))
+        except Exception:  # noqa: BLE001 - each storage has its own way to say that nothing is there
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        _run(self._files.write_path(name, content))
+
+
+def _load(storage: str | None) -> WritableFileSystem:
+    if not storage:
+        return LocalFileSystem(basepath=str(PREFECT_HOME.value() / FOLDER))
+    try:
+        block: Any = Block.load(storage)
+    except ValueError as error:
+        message = f"nothing was sent: the storage {storage!r} can't be loaded: {error}"
+        raise FinalizationRefusedError(message) from None
+    if not isinstance(block, WritableFileSystem):
+        message = f"nothing was sent: the block {storage!r} is no file system that can be written"
+        raise FinalizationRefusedError(message)
+    return block
+
+
+def _run(done: Any) -> Any:  # noqa: ANN401 - what a storage returns, awaited or not
+    return run_coro_as_sync(done) if inspect.iscoroutine(done) else done

@@ -1,0 +1,382 @@
+"""A whole cycle on a real Prefect server, against a tenant that breaks on cue."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+
+from collibra_tasks import (
+    MISSING_FROM_SOURCE,
+    CollibraCredentials,
+    CycleOptions,
+    Receipt,
+    synchronize,
+)
+from collibra_tasks.errors import (
+    FinalizationRefusedError,
+    JobIncompleteError,
+    OutcomeUnknownError,
+    SourceError,
+)
+from collibra_tasks.sandbox import Sandbox
+from flows.finalize_synchronization import finalize_synchronization
+from flows.synchronize_source import synchronize_source
+from tests.conftest import DOMAIN, ImportCycle
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+Mirror = Callable[..., Receipt]
+
+
+def table(name: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Asset",
+        "identifier": {"name": name, "domain": DOMAIN},
+        "type": {"name": "Table"},
+    }
+
+
+def tables(count: int, first: int = 0) -> list[dict[str, Any]]:
+    return [table(f"table_{number:03}") for number in range(first, first + count)]
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """Return the file that the extractor writes anew for every cycle."""
+    return tmp_path / "export.json"
+
+
+@pytest.fixture
+def mirror(credentials: CollibraCredentials, export: Path) -> Mirror:
+    """Write a source of so many tables and synchronize it."""
+
+    def run(count: int, **changes: Any) -> Receipt:
+        export.write_text(json.dumps(tables(count)))
+        asked: dict[str, Any] = {"source": str(export), "wait_seconds": 20} | changes
+        receipt: Receipt = synchronize_source(credentials, "nightly", **asked)
+        return receipt
+
+    return run
+
+
+def artifact(key: str) -> Any:
+    with get_client(sync_client=True) as client:
+        return client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
+
+
+def test_two_cycles_mark_what_did_not_come_back(mirror: Mirror, tenant: Sandbox) -> None:
+    """What is gone from the source gets the status, as predicted; the receipt tells both."""
+    mirror(20)
+    receipt = mirror(18)
+
+    assert receipt.succeeded
+    marked = {one.name for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE}
+    assert {"table_018", "table_019"} == marked
+    assert 2 == tenant.finalizations
+    assert any("Predicted: 2 of 20" in note for note in receipt.notes)
+    assert not any("reports" in note for note in receipt.notes)
+    names = {row["asset"] for row in json.loads(artifact("missing-nightly")["data"])}
+    assert all(any(name in row for row in names) for name in marked)
+
+
+def test_what_comes_back_is_restored(mirror: Mirror, tenant: Sandbox) -> None:
+    """An asset that was marked as missing gets its status back with its return."""
+    for count in (20, 19, 20):
+        mirror(count)
+
+    assert not [one for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE]
+
+
+def test_batches_go_in_order_and_within_the_limit(mirror: Mirror, tenant: Sandbox) -> None:
+    """A large source goes out in several jobs, and all of them are evidence."""
+    receipt = mirror(25, max_commands_per_batch=10)
+
+    assert 3 == tenant.batches
+    assert [job.id for job in tenant.jobs if job.kind == "batch"] == list(receipt.batch_job_ids)
+    assert 100.0 == artifact("batches-nightly")["data"]
+
+
+def test_several_batches_may_be_under_way(mirror: Mirror, tenant: Sandbox) -> None:
+    """Told to send several at once, the flow still sends all of them."""
+    assert mirror(30, max_commands_per_batch=4, max_concurrent_batches=3).succeeded
+
+    assert 30 == len(tenant.assets())
+
+
+def test_half_a_source_is_stopped_before_anything_is_sent(mirror: Mirror, tenant: Sandbox) -> None:
+    """A cycle that misses too much is refused, and the tenant has not seen any of it."""
+    mirror(20)
+    jobs = len(tenant.jobs)
+
+    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=10"):
+        mirror(10)
+
+    assert jobs == len(tenant.jobs)
+
+
+def test_a_large_removal_passes_with_its_number_and_a_reason(
+    mirror: Mirror, tenant: Sandbox
+) -> None:
+    """Who repeats the number and says why may go on; the receipt keeps it."""
+    mirror(20)
+    for wrong in ({"accept_missing_count": 9, "accept_reason": "x"}, {"accept_missing_count": 10}):
+        with pytest.raises(FinalizationRefusedError):
+            mirror(10, **wrong)
+
+    receipt = mirror(10, accept_missing_count=10, accept_reason="schema was dropped")
+
+    assert any("schema was dropped" in note for note in receipt.notes)
+    assert 2 == tenant.finalizations
+
+
+BROKEN: dict[str, str] = {
+    "no JSON": '[{"resourceType": "Asset", "identifier": {"na',
+    "no list": '{"resourceType": "Asset"}',
+    "no identifier": '[{"resourceType": "Asset"}]',
+    "nothing": "",
+    "an empty list": "[]",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_source_sends_nothing(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path, case: str
+) -> None:
+    """A source that is not in order is refused as a whole, naming the file."""
+    export.write_text(BROKEN[case])
+
+    with pytest.raises(SourceError, match=r"export\.json"):
+        synchronize_source(credentials, "nightly", str(export))
+
+    assert [] == tenant.jobs
+
+
+def test_a_source_without_assets_is_refused(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+) -> None:
+    """A cycle without any asset is not sent: all of the last cycle would be missing."""
+    export.write_text(
+        json.dumps([{"resourceType": "Community", "identifier": {"name": "Data Warehouse"}}])
+    )
+
+    with pytest.raises(FinalizationRefusedError):
+        synchronize_source(credentials, "nightly", str(export))
+
+    assert [] == tenant.jobs
+
+
+@pytest.mark.parametrize("end", [("COMPLETED", "COMPLETED_WITH_ERROR"), ("ERROR", "FAILURE")])
+def test_a_batch_that_failed_keeps_the_cycle_open(
+    mirror: Mirror, tenant: Sandbox, end: tuple[str, str]
+) -> None:
+    """Unless every batch is imported as a whole, nothing is finalized, and a table tells why."""
+    tenant.end_jobs_as(*end, on="batch", errors=["no such type"])
+
+    with pytest.raises(JobIncompleteError) as caught:
+        mirror(20, max_commands_per_batch=10, continue_on_error=True)
+
+    assert 0 == tenant.finalizations
+    assert ["no such type"] == [failure.message for failure in caught.value.failures]
+    rows = json.loads(artifact("failed-commands-nightly")["data"])
+    assert "export.json" in rows[0]["where"]
+    assert "table_000" in rows[0]["identifier"]
+
+
+def test_the_next_run_tells_of_an_unfinished_cycle(mirror: Mirror, tenant: Sandbox) -> None:
+    """After a run that stopped half way, the next says what still counts as present."""
+    mirror(20)
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    with pytest.raises(JobIncompleteError):
+        mirror(20, max_commands_per_batch=10)
+
+    receipt = mirror(20)
+
+    assert any("did not finish" in note for note in receipt.notes)
+
+
+@pytest.mark.parametrize("before_commit", [True, False])
+def test_a_batch_whose_answer_is_lost_is_sent_again(
+    mirror: Mirror,
+    tenant: Sandbox,
+    before_commit: bool,  # noqa: FBT001 - a case
+) -> None:
+    """A lost answer to a batch costs a pause, and the cycle is complete."""
+    tenant.lose_next_answer(on="batch", before_commit=before_commit)
+
+    assert mirror(20).succeeded
+    assert 1 == tenant.finalizations
+
+
+def test_a_lost_finalization_is_followed(mirror: Mirror, tenant: Sandbox) -> None:
+    """The flow that sends batches loses nothing of the promise of the one that finalizes."""
+    mirror(20)
+    tenant.lose_next_answer()
+
+    assert mirror(19).succeeded
+    assert 2 == tenant.finalizations
+
+
+def test_a_restart_sends_only_what_is_not_proven(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+) -> None:
+    """A retried run goes on after the batches whose jobs it knows to be done."""
+    export.write_text(json.dumps(tables(30)))
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=2)
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+
+    @flow(retries=1)
+    def nightly() -> Receipt:
+        options = CycleOptions(max_commands_per_batch=10, wait_seconds=20)
+        return synchronize(credentials, "nightly", str(export), options=options)
+
+    assert nightly().succeeded
+    assert 2 + 1 + 1 == tenant.batches
+    assert 1 == tenant.finalizations
+
+
+def test_a_retry_after_the_finalization_sends_no_batch(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+) -> None:
+    """A run that breaks after its finalization follows that when it is retried."""
+    export.write_text(json.dumps(tables(20)))
+    seen: list[str | None] = []
+
+    @flow(retries=1)
+    def nightly() -> None:
+        options = CycleOptions(wait_seconds=20)
+        seen.append(synchronize(credentials, "nightly", str(export), options=options).job_id)
+        if len(seen) == 1:
+            message = "somebody trips over the cable"
+            raise RuntimeError(message)
+
+    nightly()
+
+    assert seen[0] == seen[1]
+    assert (1, 1) == (tenant.batches, tenant.finalizations)
+
+
+def test_nothing_is_sent_while_the_last_finalization_is_unknown(
+    mirror: Mirror, tenant: Sandbox
+) -> None:
+    """Batches of a new cycle wait until it is known whether the last one was closed."""
+    tenant.lose_next_answer(before_commit=True)
+    with pytest.raises(OutcomeUnknownError):
+        mirror(20)
+    batches = tenant.batches
+
+    with pytest.raises(OutcomeUnknownError):
+        mirror(20)
+    assert batches == tenant.batches
+
+
+def test_a_cycle_after_one_without_a_manifest_asks(
+    credentials: CollibraCredentials, mirror: Mirror, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """Where nothing tells what the last cycle held, a person has to say that this one is whole."""
+    finalize_synchronization(
+        credentials, "nightly", batch_job_ids=[import_cycle(20)], wait_seconds=20
+    )
+    with pytest.raises(FinalizationRefusedError):
+        mirror(20)
+
+    assert mirror(20, accept_missing_count=20, accept_reason="counted").succeeded
+    assert 2 == tenant.finalizations
+
+
+def test_an_edit_by_hand_is_healed_by_an_evicted_cache(mirror: Mirror, tenant: Sandbox) -> None:
+    """Unchanged commands heal nothing by themselves; with evict_before they do."""
+    mirror(20)
+    key = next(key for key in tenant.assets() if key[2] == "table_000")
+    tenant.edit_asset(key, type="Column")
+
+    mirror(20)
+    assert "Column" == tenant.assets()[key].type
+    mirror(20, evict_before=True)
+    assert "Table" == tenant.assets()[key].type
+
+
+def test_a_small_source_may_go_in_one_call(mirror: Mirror, tenant: Sandbox) -> None:
+    """One request sends and finalizes with the strategy said, once the guard has agreed."""
+    mirror(20, one_call=True)
+    mirror(19, one_call=True, strategy="REMOVE_RESOURCES")
+
+    assert 19 == len(tenant.assets())
+    assert 0 == tenant.batches
+    with pytest.raises(FinalizationRefusedError):
+        mirror(9, one_call=True)
+    with pytest.raises(FinalizationRefusedError):
+        mirror(20, one_call=True, max_commands_per_batch=10)
+    assert 2 == tenant.finalizations
+
+
+def test_a_disagreement_is_told(mirror: Mirror, tenant: Sandbox) -> None:
+    """Where Collibra dealt with other numbers than predicted, the receipt says so."""
+    mirror(20)
+    tenant.remove_asset(next(key for key in tenant.assets() if key[2] == "table_019"))
+
+    receipt = mirror(19)
+
+    assert any("were predicted" in note for note in receipt.notes)
+
+
+def test_many_files_and_forms_are_one_cycle(
+    credentials: CollibraCredentials, tenant: Sandbox, tmp_path: Path
+) -> None:
+    """A glob of packed files is one cycle."""
+    for number in range(3):
+        packed = gzip.compress(json.dumps(tables(5, first=5 * number)).encode())
+        (tmp_path / f"part-{number}.json.gz").write_bytes(packed)
+
+    synchronize_source(credentials, "nightly", f"{tmp_path}/part-*.json.gz", wait_seconds=20)
+
+    assert 15 == len(tenant.assets())
+
+
+TEMPLATE = json.dumps(
+    [
+        {
+            "resourceType": "Asset",
+            "identifier": {"name": "${name}", "domain": DOMAIN},
+            "type": {"name": "Table"},
+        }
+    ]
+)
+
+
+def test_a_table_goes_with_its_template(
+    credentials: CollibraCredentials, tenant: Sandbox, tmp_path: Path
+) -> None:
+    """CSV is sent by rows, with its template."""
+    source = tmp_path / "tables.csv"
+    source.write_text("name;owner\n" + "".join(f"table_{n};Ada\n" for n in range(12)))
+
+    receipt: Receipt = synchronize_source(
+        credentials,
+        "nightly",
+        str(source),
+        template=TEMPLATE,
+        max_commands_per_batch=5,
+        wait_seconds=20,
+    )
+
+    assert receipt.succeeded
+    assert 3 == tenant.batches
+    assert 12 == len(tenant.assets())
+
+
+def test_commands_may_come_from_python(credentials: CollibraCredentials, tenant: Sandbox) -> None:
+    """A library user's own extractor is a source as well, inside a flow of their own."""
+
+    @flow
+    def nightly() -> Receipt:
+        options = CycleOptions(wait_seconds=20)
+        return synchronize(credentials, "nightly", (one for one in tables(12)), options=options)
+
+    assert nightly().succeeded
+    assert 12 == len(tenant.assets())
