@@ -195,7 +195,7 @@ def _excesses(prediction: Prediction, limits: RemovalLimits) -> list[str]:
         prediction.percent,
         prediction.population,
     )
-    told = f"{count:,} of {population:,} assets of the last cycle ({percent:.1f} %) are not in this"
+    told = f"{count:,} of {population:,} assets of the last cycle ({percent:.1f} %) are missing"
     reasons = []
     if count > limits.max_missing_count:
         reasons.append(f"{told}; max_missing_count is {limits.max_missing_count:,}")

@@ -1,7 +1,8 @@
 """Everything on one machine: a stand-in Collibra, a Prefect server with its UI, the flows served.
 
-Runs the main job (one cycle imported, then finalized), shows the outcome and exits. With ``--stay``
-it stays up for a look at the UI. Nothing is left behind, and no real Collibra is involved.
+Runs the main job: an export is mirrored, then one that lacks a table, then one that lacks half of
+them, which the guard stops. Shows the outcomes and exits; with ``--stay`` it stays up for a look at
+the UI. Nothing is left behind, and no real Collibra is involved.
 
 Prefect reads its settings when it is imported; whatever imports it is therefore imported late.
 """
@@ -23,15 +24,19 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from collibra_tasks import CollibraCredentials
     from collibra_tasks.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
-DEPLOYMENT = "finalize-synchronization/local"
-SERVE = f"""
+DEPLOYMENT = "synchronize-source/local"
+SERVE = """
+from prefect import serve
 from flows.finalize_synchronization import finalize_synchronization
-finalize_synchronization.serve(name={DEPLOYMENT.split("/")[1]!r}, tags=["collibra"])
+from flows.resolve_finalization import resolve_finalization
+from flows.synchronize_source import synchronize_source
+flows = (synchronize_source, finalize_synchronization, resolve_finalization)
+serve(*[flow.to_deployment("local", tags=["collibra"]) for flow in flows])
 """
+SYNCHRONIZATION = "warehouse-nightly"
 START_SECONDS = 90
 COMMUNITY = {"name": "Data Warehouse"}
 DOMAIN = {"name": "Sales schema", "community": COMMUNITY}
@@ -136,42 +141,57 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name
 
 
 def run_main_job(tenant: "Sandbox", address: str) -> None:
-    """Import a cycle of six tables, then one of five, and finalize each through Prefect."""
-    from prefect.client.orchestration import get_client
-    from prefect.deployments import run_deployment
-
-    from collibra_tasks import CollibraCredentials, CollibraSettings
+    """Mirror an export of twelve tables, then eleven, then six, and show what became of each."""
+    from collibra_tasks import MISSING_FROM_SOURCE, CollibraCredentials, CollibraSettings
 
     os.environ.update(tenant.environment())
     credentials = CollibraCredentials.from_settings(CollibraSettings())
     block = credentials.save("sandbox", overwrite=True)
-    for tables in (6, 5):
-        job_id = import_cycle(credentials, tables)
-        print(f"Imported a cycle of {tables} tables in batch job {job_id}", flush=True)
-        run: Any = run_deployment(
-            DEPLOYMENT,
-            parameters={
-                "credentials": {"$ref": {"block_document_id": str(block)}},
-                "synchronization_id": "warehouse-nightly",
-                "batch_job_ids": [job_id],
-                "wait_seconds": 60,
-            },
-            timeout=120,
-            poll_interval=1,
-        )
+    export = Path(os.environ["PREFECT_HOME"]) / "export.json"
+    for tables, goes_through in ((12, True), (11, True), (6, False)):
+        export.write_text(json.dumps(export_of(tables)))
+        print(f"\nThe warehouse exports {tables} tables", flush=True)
+        run = mirror(export, str(block))
         print(f"Flow run {run.name}: {run.state_name}  {address}/runs/flow-run/{run.id}")
-        if run.state is None or not run.state.is_completed():
-            sys.exit(f"The run did not complete: {run.state and run.state.message}")
+        if run.state is None or run.state.is_completed() != goes_through:
+            sys.exit(f"That was not expected: {run.state and run.state.message}")
+        if not goes_through:
+            print(f"The guard stopped it: {run.state.message}")
+    print(f"\n{last_receipt()}")
+    assets = tenant.assets().values()
+    marked = [asset.name for asset in assets if asset.status_id == MISSING_FROM_SOURCE]
+    print(f"\nIn Collibra: {len(assets)} tables, marked as missing: {', '.join(marked)}")
+
+
+def mirror(export: Path, block: str) -> Any:  # noqa: ANN401 - Prefect is imported late
+    """Start a run of the deployment, as the UI does, and wait for its end."""
+    from prefect.deployments import run_deployment
+
+    parameters = {
+        "credentials": {"$ref": {"block_document_id": block}},
+        "synchronization_id": SYNCHRONIZATION,
+        "source": str(export),
+        "wait_seconds": 60,
+    }
+    return run_deployment(DEPLOYMENT, parameters=parameters, timeout=120, poll_interval=1)
+
+
+def last_receipt() -> str:
+    """Return the receipt of the last cycle that was finalized."""
+    from prefect.client.orchestration import get_client
+
+    query = {
+        "artifacts": {"key": {"any_": [f"finalization-{SYNCHRONIZATION}"]}},
+        "sort": "CREATED_DESC",
+    }
     with get_client(sync_client=True) as client:
-        answer = client.request(
-            "GET", "/artifacts/{key}/latest", path_params={"key": "finalization-warehouse-nightly"}
-        )
-    print("\n" + answer.json()["data"])
+        found = client.request("POST", "/artifacts/filter", json=query).json()
+    return next(str(row["data"]) for row in found if "nothing was sent" not in row["data"])
 
 
-def import_cycle(credentials: "CollibraCredentials", tables: int) -> str:
-    """Send a batch with a few tables; return its job, ended."""
-    commands: list[dict[str, Any]] = [
+def export_of(tables: int) -> list[dict[str, Any]]:
+    """Return what an extractor writes: a community, a domain, and tables in it."""
+    return [
         {"resourceType": "Community", "identifier": COMMUNITY},
         {
             "resourceType": "Domain",
@@ -181,19 +201,12 @@ def import_cycle(credentials: "CollibraCredentials", tables: int) -> str:
         *[
             {
                 "resourceType": "Asset",
-                "identifier": {"name": f"table_{number}", "domain": DOMAIN},
+                "identifier": {"name": f"table_{number:02}", "domain": DOMAIN},
                 "type": {"name": "Table"},
             }
             for number in range(1, tables + 1)
         ],
     ]
-    from collibra_tasks.waiting import wait_for_job
-
-    with credentials.get_client() as client:
-        job = client.submit_batch(
-            "warehouse-nightly", file_name="tables.json", content=json.dumps(commands).encode()
-        )
-        return wait_for_job(lambda: client.get_job(job.id), job.id, wait_seconds=60).id
 
 
 if __name__ == "__main__":
