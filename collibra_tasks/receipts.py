@@ -78,7 +78,7 @@ def render_receipt(receipt: Receipt) -> str:
         _sentence(receipt),
         *(f"> {note}" for note in receipt.notes),
         render_table(("", ""), _facts(receipt)),
-        _counters(receipt.summary),
+        _counters(receipt.summary) if receipt.job_id else "",
         _failures(receipt.failures),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -106,8 +106,11 @@ def _facts(receipt: Receipt) -> list[tuple[str, str]]:
     facts = [
         ("Tenant", f"[{receipt.tenant}]({receipt.tenant})"),
         ("Synchronization", f"`{receipt.synchronization_id}`"),
-        ("Job", f"`{receipt.job_id}`" if receipt.job_id else "none"),
-        ("State and result", f"{receipt.state or '?'}, {receipt.result or '?'}"),
+        ("Job", f"`{receipt.job_id}`" if receipt.job_id else None),
+        (
+            "State and result",
+            f"{receipt.state or '?'}, {receipt.result or '?'}" if receipt.job_id else None,
+        ),
         ("Message", receipt.message),
         ("Asked for by", receipt.requested_by),
         ("As the account", receipt.account),
