@@ -14,11 +14,20 @@ import httpx
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
+from tests import figures
 
 ROOT = Path(__file__).parent.parent
 DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
 
 ImportCycle = Callable[..., str]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how often the promise was put to the test."""
+    if figures.counted:
+        terminalreporter.section("At most one finalization a cycle")
+    for name, number in sorted(figures.counted.items()):
+        terminalreporter.write_line(f"{number:>8,}  {name}")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
@@ -33,7 +33,7 @@ def tell_or_cancel_job(
     """
     log = flow_run_logger(flow_run, flow)
     parameters = flow_run.parameters
-    credentials = CollibraCredentials.model_validate(parameters["credentials"])
+    credentials = _load(parameters["credentials"])
     synchronization_id = str(parameters["synchronization_id"])
     entry = ledger_of(credentials, synchronization_id).latest()
     if entry is None or not entry.open or entry.flow_run_id != str(flow_run.id):
@@ -51,6 +51,13 @@ def tell_or_cancel_job(
                 flow_run_id=flow_run.id,
             )
         )
+
+
+def _load(given: Any) -> CollibraCredentials:  # noqa: ANN401 - a flow run keeps what it was given
+    """Load the block that a flow run refers to."""
+    if isinstance(given, dict) and "$ref" in given:
+        return cast("CollibraCredentials", CollibraCredentials.load_from_ref(given["$ref"]))
+    return CollibraCredentials.model_validate(given)
 
 
 def _tell(credentials: CollibraCredentials, entry: Entry, on_cancel: OnCancel) -> str:

@@ -8,8 +8,11 @@ from prefect.logging import get_run_logger
 
 from collibra_tasks import waiting
 from collibra_tasks.blocks import CollibraCredentials
+from collibra_tasks.client import CollibraClient
+from collibra_tasks.errors import CollibraError
 from collibra_tasks.models import Job
 from collibra_tasks.results import fetch_results
+from collibra_tasks.tasks.patience import wait_for_prefect
 
 
 @task(cache_policy=NO_CACHE, task_run_name="wait-for-job-{job_id}")
@@ -38,16 +41,25 @@ def wait_for_job(
         UnexpectedAnswerError: If its state is a word that nobody documented.
     """
     log = get_run_logger()
-    with credentials.get_client() as client:
-        job = waiting.wait_for_job(
-            lambda: client.get_job(job_id),
-            job_id,
-            wait_seconds=wait_seconds,
-            longest_pause_seconds=longest_pause_seconds,
-            grace_seconds=waiting.GRACE_SECONDS,
-            log=log.info,
-        )
-        if error := waiting.judge_job(job):
-            results = fetch_results(client, job_id)
-            raise error.with_results(results.summary, results.failures)
+    try:
+        with credentials.get_client() as client:
+            job = waiting.wait_for_job(
+                lambda: client.get_job(job_id),
+                job_id,
+                wait_seconds=wait_seconds,
+                longest_pause_seconds=longest_pause_seconds,
+                grace_seconds=waiting.GRACE_SECONDS,
+                log=log.info,
+            )
+            _check(client, job)
+    except CollibraError:
+        wait_for_prefect(log.warning)
+        raise
+    wait_for_prefect(log.warning)
     return job
+
+
+def _check(client: CollibraClient, job: Job) -> None:
+    if error := waiting.judge_job(job):
+        results = fetch_results(client, job.id)
+        raise error.with_results(results.summary, results.failures)
