@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import IO, Any, Self, TypeVar
 import httpx
 
 from collibra_tasks import auth
+from collibra_tasks.deadline import Deadline
 from collibra_tasks.errors import (
     AccessDeniedError,
     CollibraError,
@@ -339,27 +339,22 @@ class CollibraClient:
         return answer
 
     def _exchange(self, call: Call, headers: dict[str, str]) -> Answer:
-        # httpx limits the pause between two bytes; a tenant that drips them could hold us for ever.
-        limit = self._connection.request_timeout_seconds
-        with self._http.stream(
-            call.method,
-            call.path,
-            params=call.params or None,
-            files=call.parts,
-            data=call.form,
-            headers=headers,
-        ) as response:
-            deadline = time.monotonic() + limit
-            content = bytearray()
-            for chunk in response.iter_bytes():
-                content += chunk
-                if time.monotonic() > deadline:
-                    message = f"the answer took longer than {limit:g} seconds"
-                    raise httpx.ReadTimeout(message, request=response.request)
+        with (
+            Deadline(self._connection.request_timeout_seconds) as deadline,
+            self._http.stream(
+                call.method,
+                call.path,
+                params=call.params or None,
+                files=call.parts,
+                data=call.form,
+                headers=headers,
+                extensions={"trace": deadline.trace},
+            ) as response,
+        ):
             return Answer(
                 status_code=response.status_code,
                 headers={name.lower(): value for name, value in response.headers.items()},
-                content=bytes(content),
+                content=response.read(),
             )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -35,6 +36,18 @@ def tenant() -> Iterator[Sandbox]:
     """Serve a tenant whose jobs are over at the first look."""
     with Sandbox() as tenant:
         yield tenant
+
+
+@pytest.fixture(scope="session")
+def trust_store() -> ssl.SSLContext:
+    """Return the system's certificates, read once."""
+    return ssl.create_default_context()
+
+
+@pytest.fixture
+def one_trust_store(monkeypatch: pytest.MonkeyPatch, trust_store: ssl.SSLContext) -> None:
+    """Spare clients the reading of certificates: most of a test's time, and loopback needs none."""
+    monkeypatch.setattr("collibra_tasks.client.httpx.create_ssl_context", lambda: trust_store)
 
 
 @pytest.fixture

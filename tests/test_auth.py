@@ -1,44 +1,20 @@
 """Proving who we are: each way against the sandbox."""
 
-import ssl
 from base64 import b64decode
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
-from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import (
     AccessDeniedError,
     NotSentError,
     OutcomeUnknownError,
     UnexpectedAnswerError,
 )
-from collibra_tasks.models import FinalizationStrategy, Job
 from collibra_tasks.sandbox import Sandbox
-from collibra_tasks.settings import CollibraConnection
+from tests.clients import client_of, finalize
 
-TRUST = ssl.create_default_context()
-
-
-@pytest.fixture(autouse=True)
-def _one_trust_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Reading the system's certificates takes most of a test, and loopback needs none.
-    monkeypatch.setattr("collibra_tasks.client.httpx.create_ssl_context", lambda: TRUST)
-
-
-def client_of(tenant: Sandbox, auth_type: str = "basic", **changes: Any) -> CollibraClient:
-    names = {
-        name.removeprefix("COLLIBRA_").lower(): value
-        for name, value in tenant.environment(auth_type).items()
-    }
-    return CollibraClient(
-        CollibraConnection.model_validate(names | {"auth_type": auth_type} | changes)
-    )
-
-
-def finalize(client: CollibraClient) -> Job:
-    return client.submit_finalization("nightly", strategy=FinalizationStrategy.IGNORE)
+pytestmark = pytest.mark.usefixtures("one_trust_store")
 
 
 def asked_for_tokens(tenant: Sandbox) -> int:

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "collibra_tasks"
 FLOORS = [
     {"models"},
     {"errors", "settings"},
-    {"ledger", "auth", "wire", "sources"},
+    {"ledger", "auth", "deadline", "wire", "sources"},
     {"client", "manifest"},
     {"waiting", "guards", "results", "adopting", "resolving"},
     {"batching"},

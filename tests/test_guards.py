@@ -26,11 +26,12 @@ def test_nothing_against_it_lets_it_pass() -> None:
 
 
 def test_a_refusal_tells_every_reason() -> None:
-    """Who is refused reads all reasons at once, and that nothing was sent."""
-    with pytest.raises(FinalizationRefusedError, match="nothing was sent: one; two") as caught:
+    """Who is refused reads all reasons at once, in one sentence."""
+    with pytest.raises(FinalizationRefusedError) as caught:
         Verdict(("one", "two")).enforce()
 
     assert ("one", "two") == caught.value.reasons
+    assert "one; two" in str(caught.value)
 
 
 @pytest.mark.parametrize("exists", [True, False])

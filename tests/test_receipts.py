@@ -26,6 +26,7 @@ def receipt(**changes: Any) -> Receipt:
     [
         ({"job_id": "1", "state": "COMPLETED", "result": "SUCCESS"}, "nightly: finalized"),
         ({}, "nightly: outcome not known"),
+        ({"not_sent": True}, "nightly: not finalized, nothing was sent"),
         ({"job_id": "1"}, "nightly: not ended yet"),
         (
             {"job_id": "1", "state": "COMPLETED", "result": "ABORTED"},

@@ -56,8 +56,9 @@ class Job:
 
     @property
     def starts_on(self) -> datetime:
-        """Return when waiting turns into running."""
-        return self.created_on + STARTING_SHARE * timedelta(seconds=self.seconds)
+        """Return when waiting turns into running, which is never after the end."""
+        planned = self.created_on + STARTING_SHARE * timedelta(seconds=self.seconds)
+        return min(planned, self.ends_on)
 
     def conclude(self) -> None:
         """Come to the end, and take effect if it is an end that does."""

@@ -10,8 +10,6 @@ import pytest
 from collibra_tasks.sandbox import Sandbox
 from tests.sandbox.caller import MISSING, Caller, asset, job_id
 
-openpyxl = pytest.importorskip("openpyxl")
-
 IMPORT = "/rest/2.0/import"
 WHOLE = f"{IMPORT}/synchronize/nightly"
 TEMPLATE = json.dumps(
@@ -29,7 +27,7 @@ def described_assets(caller: Caller) -> dict[str, str]:
 
 
 def workbook(*sheets: list[list[Any]]) -> bytes:
-    book = openpyxl.Workbook()
+    book = pytest.importorskip("openpyxl").Workbook()
     book.remove(book.active)
     for number, rows in enumerate(sheets):
         sheet = book.create_sheet(f"Sheet {number}")

@@ -63,6 +63,22 @@ def test_dates_are_written_in_two_ways(caller: Caller, clock: FakeClock) -> None
     assert 1795521600250 == caller.older_job(job)["endDate"]
 
 
+@pytest.mark.parametrize("ending", ["finish", "cancel"])
+def test_a_job_never_starts_after_its_end(caller: Caller, clock: FakeClock, ending: str) -> None:
+    """A job that is ended while it waits has dates in their order."""
+    caller.tenant.run_jobs_for(100)
+    job = caller.batch(asset("a"))
+    clock.advance(5)
+    if ending == "finish":
+        caller.tenant.finish_jobs()
+    else:
+        caller.http.post(f"{OLDER}/{job}/canceled").raise_for_status()
+    clock.advance(95)
+
+    shown = caller.older_job(job)
+    assert shown["createdOn"] + 5000 == shown["startDate"] == shown["endDate"]
+
+
 def test_names_tell_nothing_unless_asked_to(caller: Caller) -> None:
     """A job's name holds the synchronization id only where the tenant is built so."""
     assert "nightly" not in caller.job(caller.batch(asset("a")))["name"]

@@ -80,17 +80,14 @@ def unanswered(caller: Caller) -> None:
 def test_stopping_does_not_wait(*, held: bool) -> None:
     """Held and slow requests go unanswered when the tenant stops."""
     tenant = Sandbox().start()
-    hold = tenant.hold_next_answer(before_commit=True) if held else None
-    if not held:
-        tenant.answer_slowly(600)
+    hold = tenant.hold_next_answer(before_commit=held)
+    tenant.answer_slowly(600)
     caller = Caller(tenant)
     asking = threading.Thread(target=unanswered, args=(caller,))
     asking.start()
-    if hold:
-        assert hold.reached.wait(5)
-    else:
-        while not tenant.finalizations:
-            pass
+    assert hold.reached.wait(5)
+    if not held:
+        hold.release()
     tenant.stop()
     asking.join(5)
     caller.http.close()
@@ -110,6 +107,15 @@ def test_it_can_be_started_again() -> None:
         caller.batch(asset("b"))
 
     assert {"a", "b"} == tenant.asset_names()
+
+
+def test_a_hold_does_not_outlive_a_stop() -> None:
+    """A hold that nobody reached is gone when the tenant serves again."""
+    tenant = Sandbox().start()
+    tenant.hold_next_answer()
+    tenant.stop()
+    with tenant, Caller(tenant) as caller:
+        assert 200 == caller.finalize().status_code
 
 
 def test_requests_are_kept_with_their_headers(caller: Caller) -> None:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.sandbox.caller import MISSING, Caller, asset, described
 
 KEY = ("Warehouse", "Tables", "a")
@@ -102,6 +104,23 @@ def test_synchronizations_are_listed(caller: Caller) -> None:
 
     assert caller.get(f"{SYNCHRONIZE}/exists/nightly").json() is True
     assert [{"synchronizationId": "nightly"}] == caller.get(SYNCHRONIZE).json()["results"]
+
+
+@pytest.mark.parametrize("path", ["nightly", "nightly/evict"])
+def test_the_unknown_can_be_forgotten_and_evicted(caller: Caller, path: str) -> None:
+    """Both answer 204 for a synchronization that is not known, and leave it so."""
+    assert 204 == caller.http.delete(f"{SYNCHRONIZE}/{path}").status_code
+    assert caller.get(f"{SYNCHRONIZE}/exists/nightly").json() is False
+
+
+@pytest.mark.parametrize(("path", "known"), [("nightly", False), ("nightly/evict", True)])
+def test_only_the_forgotten_exist_no_more(caller: Caller, path: str, *, known: bool) -> None:
+    """An evicted synchronization goes on to exist, a forgotten one does not."""
+    caller.batch(asset("a"))
+    caller.http.delete(f"{SYNCHRONIZE}/{path}")
+
+    assert known == caller.get(f"{SYNCHRONIZE}/exists/nightly").json()
+    assert {"a"} == caller.tenant.asset_names()
 
 
 def test_finalizing_the_unknown_changes_nothing(caller: Caller) -> None:
