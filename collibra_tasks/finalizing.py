@@ -27,7 +27,7 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.ledger import Entry, Ledger, Past, Phase
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion, Upload
-from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free
+from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free, wait_for_job
 
 Read = TypeVar("Read")
 Evidence = Callable[[], Sequence[Job]]
@@ -99,6 +99,7 @@ class Finalizer:
         longest_request_seconds: How long a request may be under way, from its first byte to the
             last of its answer.
         grace_seconds: How long a job may take to show in the tenant's list.
+        wait_seconds: How long to wait for the end of an earlier cycle, before ours is closed.
     """
 
     client: CollibraClient
@@ -108,6 +109,7 @@ class Finalizer:
     is_over: Callable[[Entry], bool] = _nobody_knows
     longest_request_seconds: float = 180.0
     grace_seconds: float = GRACE_SECONDS
+    wait_seconds: float = 3600.0
     clock: Clock = time
     log: Callable[[str], None] = logging.getLogger(__name__).info
 
@@ -128,6 +130,8 @@ class Finalizer:
         evidence: Evidence = cache(
             lambda: [_asking(self.client.get_job, job_id) for job_id in order.batch_job_ids]
         )
+        if self.run.attempt > 1 and (job := self._found_before()):
+            return job
         while True:
             entry = self._newest()
             if job := self._to_follow(entry, evidence):
@@ -138,20 +142,22 @@ class Finalizer:
             if intent := self._claim(order, evidence(), entry):
                 return self._send(order, intent, version, claiming_since)
 
-    def settle_last(self, wait: Callable[[str], Job]) -> Entry | None:
-        """Return the newest entry, closed: until then no batch can be sure of its cycle.
+    def _found_before(self) -> Job | None:
+        """Find the job of an earlier attempt of this run, whatever was finalized since."""
+        own = (each for each in self.ledger.entries() if self.run.retries(each))
+        return next((self._follow(str(each.job_id)) for each in own if each.took_effect), None)
 
-        Args:
-            wait: Follows a job to its end, however that is.
+    def settle_last(self) -> Entry | None:
+        """Return the newest entry, closed: until then no batch can be sure of its cycle.
 
         Raises:
             OutcomeUnknownError: If nobody can know what became of the last finalization.
+            JobTimedOutError: If it does not end in time.
         """
         entry = self._newest()
         if entry is None or not entry.open or entry.job_id is None or self.run.wrote(entry):
             return entry
-        self.log(f"job {entry.job_id} closes an earlier cycle; waiting for its end")
-        entry = entry.ended(wait(entry.job_id))
+        entry = entry.ended(self._wait_for(entry.job_id))
         self.ledger.update(entry)
         return entry
 
@@ -189,23 +195,44 @@ class Finalizer:
         if left_open:
             job = self._look(entry.job_id)
             if job is None or not job.ended:
-                return self._attach(entry, entry.job_id)
+                if not (self.is_over(entry) and self._has_news(entry, evidence)):
+                    return self._attach(entry, entry.job_id)
+                job = self._wait_for(entry.job_id)
             entry = entry.ended(job)
             self.ledger.update(entry)
         if not self._concerns(entry, evidence, left_open=left_open):
             return None
-        return self._attach(entry, str(entry.job_id))
+        closing = self._closed_by(evidence) or entry
+        return self._attach(closing, str(closing.job_id))
 
     def _concerns(self, entry: Entry, evidence: Evidence, *, left_open: bool) -> bool:
         """Tell whether an ended finalization is what this run was asked to bring about."""
-        cycle = evidence()
-        if cycle and guards.judge_newness(cycle, entry.leaves()).allowed:
+        if self._has_news(entry, evidence) or self.run.wrote(entry):
             return False
-        if self.run.wrote(entry):
-            return False
-        of_one_caller = bool(cycle) and entry.root_flow_run_id not in {None, entry.flow_run_id}
+        of_one_caller = bool(evidence()) and entry.root_flow_run_id not in {None, entry.flow_run_id}
         called_again = of_one_caller and entry.root_flow_run_id == self.run.root_id
         return left_open or called_again or self._was_due_before(entry)
+
+    def _closed_by(self, evidence: Evidence) -> Entry | None:
+        """Find the finalization that these very batches served."""
+        cycle = {job.id for job in evidence()}
+        entries = (each for each in self.ledger.entries() if cycle & set(each.batch_job_ids))
+        return next((each for each in entries if each.took_effect), None)
+
+    def _has_news(self, entry: Entry, evidence: Evidence) -> bool:
+        cycle = evidence()
+        return bool(cycle) and guards.judge_newness(cycle, entry.leaves()).allowed
+
+    def _wait_for(self, job_id: str) -> Job:
+        self.log(f"job {job_id} closes an earlier cycle; waiting for its end")
+        return wait_for_job(
+            lambda: self.client.get_job(job_id),
+            job_id,
+            wait_seconds=self.wait_seconds,
+            grace_seconds=self.grace_seconds,
+            clock=self.clock,
+            log=self.log,
+        )
 
     def _was_due_before(self, entry: Entry) -> bool:
         due_on, written_on = self.run.due_on, entry.written_on

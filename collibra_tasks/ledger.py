@@ -123,6 +123,11 @@ class Entry:
         """Whether it still has to be found out what became of it."""
         return self.phase in {Phase.INTENDED, Phase.SENT}
 
+    @property
+    def took_effect(self) -> bool:
+        """Whether the job that closes the cycle is known."""
+        return self.job_id is not None and self.phase in {Phase.SENT, Phase.ENDED}
+
     def sent(self, job: Job) -> Entry:
         """Say that its job is known."""
         name = job.name.replace(self.synchronization_id, "") if job.name else self.job_name
@@ -205,6 +210,10 @@ class Ledger:
     def latest(self) -> Entry | None:
         """Return the newest entry; ``None`` if nothing was ever finalized from here."""
         return next(map(_read, self._store.find(self._prefix, most=1)), None)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries that are kept, newest first."""
+        return map(_read, self._store.find(self._prefix))
 
     def of_tenant(self) -> Iterator[Entry]:
         """Yield the entries of all synchronizations on this tenant."""

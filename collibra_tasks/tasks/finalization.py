@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from prefect import runtime, task
@@ -181,17 +182,9 @@ def settle_last(
         OutcomeUnknownError: If nobody can know what became of it.
         JobTimedOutError: If it had not ended in time.
     """
-    log = get_run_logger().info
     with credentials.get_client() as client:
-        return _finalizer(credentials, client, synchronization_id).settle_last(
-            lambda job_id: waiting.wait_for_job(
-                lambda: client.get_job(job_id),
-                job_id,
-                wait_seconds=wait_seconds,
-                grace_seconds=waiting.GRACE_SECONDS,
-                log=log,
-            )
-        )
+        finalizer = _finalizer(credentials, client, synchronization_id)
+        return replace(finalizer, wait_seconds=wait_seconds).settle_last()
 
 
 def _finalizer(

@@ -25,6 +25,15 @@ from tests import figures
 from tests.finalizing.world import KilledError, Process, StoreAwayError, World
 
 MOST_LIVE_RUNS = 3
+POINTS = [
+    "after the claim",
+    "before the finalization",
+    "after the finalization",
+    "before the record",
+    "after the record",
+    "asleep",
+    "at its end",
+]
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -34,6 +43,7 @@ class Interleavings(RuleBasedStateMachine):
     def begin(self, named: bool) -> None:  # noqa: FBT001 - hypothesis names it
         self.world = World(jobs_name_synchronization=named)
         self.batches = [self.world.import_batch()]
+        self.lost_jobs: set[str | None] = set()
         first = self.world.start((self.batches[0],), OnOverlap.ATTACH)
         first.finish()
         assert first.job is not None, first.error
@@ -49,9 +59,10 @@ class Interleavings(RuleBasedStateMachine):
         self.batches.append(self.world.import_batch())
 
     @precondition(lambda self: len(self.live) < MOST_LIVE_RUNS)
-    @rule(newest=st.integers(1, 2), on_overlap=st.sampled_from(OnOverlap))
-    def start(self, newest: int, on_overlap: OnOverlap) -> None:
-        self.world.start(tuple(self.batches[-newest:]), on_overlap)
+    @rule(first=st.integers(1, 3), last=st.integers(0, 2), on_overlap=st.sampled_from(OnOverlap))
+    def start(self, first: int, last: int, on_overlap: OnOverlap) -> None:
+        evidence = self.batches[-first : -last or None] or self.batches[-1:]
+        self.world.start(tuple(evidence), on_overlap)
 
     @precondition(lambda self: len(self.live) < MOST_LIVE_RUNS)
     @rule(pick=st.integers(0, 99))
@@ -67,6 +78,11 @@ class Interleavings(RuleBasedStateMachine):
         process = self.live[pick % len(self.live)]
         for _ in range(steps):
             process.step()
+
+    @precondition(lambda self: self.live)
+    @rule(pick=st.integers(0, MOST_LIVE_RUNS - 1), point=st.sampled_from(POINTS))
+    def go_to(self, pick: int, point: str) -> None:
+        self.live[pick % len(self.live)].go_to(point)
 
     @precondition(lambda self: self.live)
     @rule(pick=st.integers(0, MOST_LIVE_RUNS - 1), request_arrives=st.booleans())
@@ -95,6 +111,13 @@ class Interleavings(RuleBasedStateMachine):
     def lose_the_store(self, times: int) -> None:
         self.world.store_away_for = times
 
+    @rule()
+    def lose_a_job(self) -> None:
+        entry = self.world.ledger.latest()
+        if entry is not None and entry.phase == Phase.SENT:
+            self.world.tenant.lose_job(str(entry.job_id))
+            self.lost_jobs.add(entry.job_id)
+
     @rule(mine=st.booleans(), kind=st.sampled_from(["Import", "Synchronization batch"]))
     def see_a_foreign_job(self, mine: bool, kind: str) -> None:  # noqa: FBT001 - as above
         other = None if mine else "11111111-2222-3333-4444-555555555555"
@@ -109,7 +132,10 @@ class Interleavings(RuleBasedStateMachine):
     def settle_truthfully(self) -> None:
         self.world.tenant.reset_faults()
         entry = self.world.ledger.latest()
-        if entry is None or entry.phase != Phase.INTENDED or entry.intended_on is None:
+        if entry is None or entry.intended_on is None:
+            return
+        gone = entry.phase == Phase.SENT and entry.job_id in self.lost_jobs
+        if entry.phase != Phase.INTENDED and not gone:
             return
         started = [
             job.id
@@ -117,6 +143,8 @@ class Interleavings(RuleBasedStateMachine):
             if job.kind == kinds.FINALIZE and job.created_on >= entry.intended_on
         ]
         resolution = Resolution.ADOPT_JOB if started else Resolution.NOT_SENT
+        if gone or self.lost_jobs & set(started):
+            resolution = Resolution.ENDED
         settlement = Settlement(
             resolution=resolution, by="Ada", on=datetime.now(tz=UTC), reason="looked"
         )
@@ -146,6 +174,19 @@ class Interleavings(RuleBasedStateMachine):
             assert entry.job_id is None or entry.job_id in ours
 
     @invariant()
+    def what_is_done_stays_done(self) -> None:
+        """Let a retry of a run that found its job find the same one, and never be refused."""
+        done: dict[str | None, str] = {}
+        for process in self.world.processes:
+            run_id = process.run.id
+            if run_id in done:
+                assert process.job is None or process.job.id == done[run_id]
+                refused = isinstance(process.error, FinalizationRefusedError)
+                assert not refused or process.on_overlap != OnOverlap.ATTACH, process.error
+            if process.job is not None:
+                done.setdefault(run_id, process.job.id)
+
+    @invariant()
     def every_end_is_told(self) -> None:
         for process in self.world.processes:
             told = CollibraError | StoreAwayError | KilledError | None
@@ -154,9 +195,9 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing is stuck for ever: once all is settled, the next cycle is finalized."""
         self.world.store_away_for = 0
-        self.world.tenant.reset_faults()
         for process in self.live:
             process.finish()
+        self.what_is_done_stays_done()
         self.settle_truthfully()
         self.world.tenant.run_jobs_for(0)
         self.world.tenant.finish_jobs()

@@ -44,6 +44,7 @@ class Process:
         self.error: BaseException | None = None
         self.dead = False
         self.wakes_at = world.now
+        self.point = "not begun"
         self.on_the_wire: Callable[[], object] | None = None
         self._greenlet = greenlet(self._work)
 
@@ -57,6 +58,12 @@ class Process:
             self.world.now = max(self.world.now, self.wakes_at)
             self.world.tick()
             self._greenlet.switch()
+
+    def go_to(self, point: str) -> None:
+        """Go on to a point that matters, or to the end."""
+        self.step()
+        while not self.over and self.point != point:
+            self.step()
 
     def finish(self) -> None:
         while not self.over:
@@ -72,8 +79,9 @@ class Process:
         with suppress(KilledError):  # it may not have begun
             self._greenlet.throw(KilledError)
 
-    def stop(self) -> None:
-        """Let others move."""
+    def stop(self, point: str = "elsewhere") -> None:
+        """Let others move, and tell where this one stands."""
+        self.point = point
         scheduler = getcurrent().parent
         assert scheduler is not None
         scheduler.switch()
@@ -94,7 +102,7 @@ class Process:
 
     def sleep(self, seconds: float) -> None:
         self.wakes_at = self.world.now + timedelta(seconds=seconds)
-        self.stop()
+        self.stop("asleep")
 
 
 class SharedStore:
@@ -104,11 +112,11 @@ class SharedStore:
         self._process, self._world = process, process.world
 
     def create(self, name: str, value: dict[str, Any]) -> bool:
-        created: bool = self._act(lambda: self._world.create(name, value))
+        created: bool = self._act(lambda: self._world.create(name, value), "claim")
         return created
 
     def update(self, name: str, value: dict[str, Any]) -> None:
-        self._act(lambda: self._world.write(name, value))
+        self._act(lambda: self._world.write(name, value), "record")
 
     def delete(self, name: str) -> None:
         self._act(lambda: self._world.values.pop(name, None))
@@ -117,13 +125,13 @@ class SharedStore:
         found = self._act(lambda: self._world.read(prefix))
         return iter(found[:most] if most else found)
 
-    def _act(self, act: Callable[[], Any]) -> Any:
-        self._process.stop()
+    def _act(self, act: Callable[[], Any], what: str = "look") -> Any:
+        self._process.stop(f"before the {what}")
         if self._world.store_away_for > 0:
             self._world.store_away_for -= 1
             raise StoreAwayError
         done = act()
-        self._process.stop()
+        self._process.stop(f"after the {what}")
         return done
 
 
@@ -139,10 +147,11 @@ class Wire(httpx.BaseTransport):
         headers = dict(request.headers)
         target = request.url.raw_path.decode()
         process.on_the_wire = lambda: self._world.ask(request.method, target, headers, body)
-        process.stop()
+        what = "finalization" if "finalize" in target else "question"
+        process.stop(f"before the {what}")
         answer = process.on_the_wire()
         process.on_the_wire = None
-        process.stop()
+        process.stop(f"after the {what}")
         if answer is None:
             message = "Server disconnected without sending a response."
             raise httpx.RemoteProtocolError(message)
