@@ -58,7 +58,9 @@ def import_cycle(tenant: Sandbox) -> ImportCycle:
     )
 
 
-def send_tables(tenant: Sandbox, tables: int, synchronization_id: str) -> str:
+def send_tables(
+    tenant: Sandbox, tables: int, synchronization_id: str, wait_seconds: float = 0
+) -> str:
     """Send a batch of tables; return the job, ended."""
     commands = [
         {
@@ -74,7 +76,10 @@ def send_tables(tenant: Sandbox, tables: int, synchronization_id: str) -> str:
             files={"file": ("tables.json", json.dumps(commands))},
         )
         job_id: str = answer.raise_for_status().json()["id"]
-        assert http.get(f"/rest/2.0/jobs/{job_id}").json()["result"] == "SUCCESS"
+        deadline = time.monotonic() + wait_seconds
+        while (job := http.get(f"/rest/2.0/jobs/{job_id}").json())["result"] != "SUCCESS":
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
     return job_id
 
 
