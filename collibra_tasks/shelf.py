@@ -7,8 +7,7 @@ in Prefect's home; then only this machine remembers.
 from __future__ import annotations
 
 import inspect
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from prefect.blocks.core import Block
 from prefect.filesystems import LocalFileSystem, WritableFileSystem
 from prefect.settings import PREFECT_HOME
 from prefect.utilities.asyncutils import run_coro_as_sync
+from pydantic import TypeAdapter
 
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.manifest import Manifest, ManifestError
@@ -24,8 +24,8 @@ FOLDER = "collibra-tasks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoneBatch:
-    """A batch of the present cycle that was imported, proven by its job."""
+class SentBatch:
+    """A batch of the present cycle, and the job that imports it."""
 
     number: int
     digest: str
@@ -34,12 +34,21 @@ class DoneBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a cycle has come, and which flow run brought it there."""
+    """How far a cycle has come, and which flow run brought it there.
+
+    Attributes:
+        sent: The batches that were sent.
+        done: Those of them that were imported, proven by their jobs.
+    """
 
     flow_run_id: str | None
     flow_run_name: str | None
-    done: tuple[DoneBatch, ...] = ()
+    sent: tuple[SentBatch, ...] = ()
+    done: tuple[SentBatch, ...] = ()
     finalized: bool = False
+
+
+_progress = TypeAdapter(Progress)
 
 
 class Shelf:
@@ -81,15 +90,13 @@ class Shelf:
         if not content:
             return None
         try:
-            said = json.loads(content)
-            done = tuple(DoneBatch(**batch) for batch in said.pop("done"))
-            return Progress(done=done, **said)
-        except (ValueError, TypeError, KeyError):
+            return _progress.validate_json(content)
+        except ValueError:
             return None
 
     def write_progress(self, progress: Progress) -> None:
         """Keep how far this cycle has come."""
-        self._write(self._progress, json.dumps(asdict(progress)).encode())
+        self._write(self._progress, _progress.dump_json(progress))
 
     @property
     def _progress(self) -> str:

@@ -28,7 +28,7 @@ from collibra_tasks.batching import BatchSender
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import JobError, JobIncompleteError, NotFoundError
 from collibra_tasks.models import Job, RelationsAction
-from collibra_tasks.shelf import DoneBatch, Progress, Shelf
+from collibra_tasks.shelf import Progress, SentBatch, Shelf
 from collibra_tasks.sources import Batch, Position
 from collibra_tasks.tasks.jobs import wait_for_job
 from collibra_tasks.tasks.retrying import WRITE
@@ -103,7 +103,8 @@ class BatchRun:
     options: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 3600.0
     proven: Mapping[str, str] = field(default_factory=dict)
-    done: list[DoneBatch] = field(default_factory=list)
+    sent: list[SentBatch] = field(default_factory=list)
+    done: list[SentBatch] = field(default_factory=list)
 
     def send_all(self, batches: Iterable[Batch]) -> list[str]:
         """Send all batches, communities and domains before the rest; return their jobs.
@@ -113,7 +114,14 @@ class BatchRun:
         """
         ensure_tenant_limit(name := limit_name(self.credentials))
         with ExitStack() as slots:
-            slots.enter_context(concurrency(name, occupy=self.most_at_once, strict=True))
+            slots.enter_context(
+                concurrency(
+                    name,
+                    occupy=self.most_at_once,
+                    strict=True,
+                    raise_on_lease_renewal_failure=False,  # the tenant queues what is too much
+                )
+            )
             bar = _Bar(self.synchronization_id, self.commands)
             for _, phase in groupby(batches, key=_phase):
                 self._send_phase(phase, bar)
@@ -125,10 +133,15 @@ class BatchRun:
             for batch in batches:
                 if len(under_way) >= self.most_at_once:
                     self._finish(*under_way.popleft(), bar)
-                if job_id := self._proven(batch):
+                job_id = self._proven(batch)
+                sent = job_id or self._send(batch)
+                self.sent.append(SentBatch(number=batch.number, digest=batch.digest, job_id=sent))
+                bar.sent += 1
+                if job_id is not None:
                     self._note(batch, job_id, bar)
                     continue
-                under_way.append((batch, self._send(batch, bar)))
+                self._write()
+                under_way.append((batch, sent))
         finally:
             failures = []
             while under_way:
@@ -139,19 +152,16 @@ class BatchRun:
         if failures:
             raise failures[0]
 
-    def _send(self, batch: Batch, bar: _Bar) -> str:
-        known = [each.job_id for each in self.done]
-        job = submit_batch(
+    def _send(self, batch: Batch) -> str:
+        return submit_batch(
             self.credentials,
             self.synchronization_id,
             batch,
             continue_on_error=self.continue_on_error,
             relations_action=self.relations_action,
             options=self.options,
-            known_job_ids=known,
-        )
-        bar.sent += 1
-        return job.id
+            known_job_ids=[each.job_id for each in self.sent],
+        ).id
 
     def _proven(self, batch: Batch) -> str | None:
         job_id = self.proven.get(batch.digest)
@@ -172,15 +182,19 @@ class BatchRun:
         self._note(batch, job_id, bar)
 
     def _note(self, batch: Batch, job_id: str, bar: _Bar) -> None:
-        self.done.append(DoneBatch(number=batch.number, digest=batch.digest, job_id=job_id))
+        self.done.append(SentBatch(number=batch.number, digest=batch.digest, job_id=job_id))
+        self._write()
+        bar.tell(done=batch.commands)
+
+    def _write(self) -> None:
         self.shelf.write_progress(
             Progress(
                 flow_run_id=runtime.flow_run.get_id(),
                 flow_run_name=runtime.flow_run.get_name(),
+                sent=tuple(self.sent),
                 done=tuple(self.done),
             )
         )
-        bar.tell(done=batch.commands)
 
 
 class _Bar:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,13 @@ from slugify import slugify
 from collibra_tasks import guards
 from collibra_tasks.batching import write_options
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OverlapError
+from collibra_tasks.errors import (
+    CollibraError,
+    FinalizationRefusedError,
+    JobError,
+    OutcomeUnknownError,
+    OverlapError,
+)
 from collibra_tasks.guards import RemovalLimits
 from collibra_tasks.ledger import Entry, Past, Phase
 from collibra_tasks.manifest import Manifest, ManifestDraft, Prediction, predict_missing
@@ -269,17 +275,20 @@ class _Cycle:
         name += f"-{slugify(self.synchronization_id)}"
         ensure_tenant_limit(name, 1)
         waits = self.options.on_overlap == OnOverlap.ATTACH
-        longest = self.options.wait_seconds + LEASE_SECONDS if waits else 1.0
-        lock = concurrency(name, strict=True, timeout_seconds=longest, lease_duration=LEASE_SECONDS)
-        try:
-            lock.__enter__()
-        except TimeoutError:
-            message = f"not sent: another run fills a cycle of {self.synchronization_id!r}"
-            raise OverlapError(message) from None
-        try:
+        lock = concurrency(
+            name,
+            strict=True,
+            timeout_seconds=self.options.wait_seconds + LEASE_SECONDS if waits else 1.0,
+            lease_duration=LEASE_SECONDS,
+            raise_on_lease_renewal_failure=False,  # the record keeps the promise, not this lock
+        )
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock)
+            except TimeoutError:
+                message = f"not sent: another run fills a cycle of {self.synchronization_id!r}"
+                raise OverlapError(message) from None
             yield
-        finally:
-            lock.__exit__(None, None, None)
 
     def _check_unchanged(self, last: Entry | None) -> None:
         now = settle_last(
@@ -311,6 +320,8 @@ class _Cycle:
                 f"Flow run {before.flow_run_name or '?'} began a cycle and did not finish it; what "
                 f"its {len(before.done)} batches brought counts as present in this one"
             )
+        if before is not None and not before.finalized:
+            self._wait_until_over(before)
         if self.options.evict_before and not (again and before and before.done):
             evict_cache(self.credentials, self.synchronization_id)
         table = write_options(opened, survey)
@@ -329,7 +340,7 @@ class _Cycle:
                 relations_action=self.options.relations_action,
                 options=table,
                 wait_seconds=self.options.wait_seconds,
-                proven={each.digest: each.job_id for each in before.done}
+                proven={each.digest: each.job_id for each in before.sent}
                 if before and again
                 else {},
             )
@@ -346,6 +357,16 @@ class _Cycle:
                 finalized=True,
             )
         )
+
+    def _wait_until_over(self, before: Progress) -> None:
+        """Let the batches end that an earlier run left at work: two jobs hinder each other."""
+        done = {each.job_id for each in before.done}
+        for batch in before.sent:
+            if batch.job_id not in done:
+                with suppress(JobError, OutcomeUnknownError):
+                    wait_for_job(
+                        self.credentials, batch.job_id, wait_seconds=self.options.wait_seconds
+                    )
 
     def _whole(self, batches: Iterator[Batch], table: dict[str, str]) -> Upload:
         taken = list(islice(batches, 4))

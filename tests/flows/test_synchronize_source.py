@@ -20,6 +20,7 @@ from collibra_tasks import (
 from collibra_tasks.errors import (
     FinalizationRefusedError,
     JobIncompleteError,
+    JobTimedOutError,
     OutcomeUnknownError,
     SourceError,
 )
@@ -198,6 +199,22 @@ def test_the_next_run_tells_of_an_unfinished_cycle(mirror: Mirror, tenant: Sandb
     receipt = mirror(20)
 
     assert any("did not finish" in note for note in receipt.notes)
+
+
+def test_no_batch_is_sent_beside_one_that_was_left_at_work(
+    mirror: Mirror, tenant: Sandbox
+) -> None:
+    """A batch that an earlier run stopped following ends before the next cycle's first is sent."""
+    tenant.run_jobs_for(3600)
+    for _ in range(2):
+        with pytest.raises(JobTimedOutError):
+            mirror(20, wait_seconds=0)
+    assert 1 == tenant.batches
+
+    tenant.run_jobs_for(0)
+    tenant.finish_jobs()
+    assert mirror(20).succeeded
+    assert 2 == tenant.batches
 
 
 @pytest.mark.parametrize("before_commit", [True, False])
