@@ -130,7 +130,7 @@ class Finalizer:
         evidence: Evidence = cache(
             lambda: [_asking(self.client.get_job, job_id) for job_id in order.batch_job_ids]
         )
-        if self.run.attempt > 1 and (job := self._found_before()):
+        if self.run.attempt > 1 and (job := self._found_before(order)):
             return job
         while True:
             entry = self._newest()
@@ -142,10 +142,12 @@ class Finalizer:
             if intent := self._claim(order, evidence(), entry):
                 return self._send(order, intent, version, claiming_since)
 
-    def _found_before(self) -> Job | None:
-        """Find the job of an earlier attempt of this run, whatever was finalized since."""
-        own = (each for each in self.ledger.entries() if self.run.retries(each))
-        return next((self._follow(str(each.job_id)) for each in own if each.took_effect), None)
+    def _found_before(self, order: Order) -> Job | None:
+        """Find the job that an earlier attempt of this run sent or followed, if it did."""
+        entries = [each for each in self.ledger.entries() if each.took_effect]
+        own = [each for each in entries if self.run.retries(each)]
+        same = [each for each in entries if each.served(order.batch_job_ids)]
+        return self._follow(str((own or same)[0].job_id)) if own or same else None
 
     def settle_last(self) -> Entry | None:
         """Return the newest entry, closed: until then no batch can be sure of its cycle.
@@ -195,8 +197,10 @@ class Finalizer:
         if left_open:
             job = self._look(entry.job_id)
             if job is None or not job.ended:
-                if not (self.is_over(entry) and self._has_news(entry, evidence)):
+                if not self._has_news(entry, evidence):
                     return self._attach(entry, entry.job_id)
+                if not self.is_over(entry):
+                    self._refuse_overlap(entry)
                 job = self._wait_for(entry.job_id)
             entry = entry.ended(job)
             self.ledger.update(entry)
@@ -215,9 +219,9 @@ class Finalizer:
 
     def _closed_by(self, evidence: Evidence) -> Entry | None:
         """Find the finalization that these very batches served."""
-        cycle = {job.id for job in evidence()}
-        entries = (each for each in self.ledger.entries() if cycle & set(each.batch_job_ids))
-        return next((each for each in entries if each.took_effect), None)
+        cycle = [job.id for job in evidence()]
+        entries = (each for each in self.ledger.entries() if each.took_effect)
+        return next((each for each in entries if each.served(cycle)), None)
 
     def _has_news(self, entry: Entry, evidence: Evidence) -> bool:
         cycle = evidence()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -128,6 +128,10 @@ class Entry:
         """Whether the job that closes the cycle is known."""
         return self.job_id is not None and self.phase in {Phase.SENT, Phase.ENDED}
 
+    def served(self, batch_job_ids: Sequence[str]) -> bool:
+        """Whether its cycle was filled by these very batches, as far as they are named here."""
+        return bool(batch_job_ids) and set(_named(batch_job_ids)) <= set(self.batch_job_ids)
+
     def sent(self, job: Job) -> Entry:
         """Say that its job is known."""
         name = job.name.replace(self.synchronization_id, "") if job.name else self.job_name
@@ -228,7 +232,7 @@ class Ledger:
             number=after.number + 1 if after else 1,
             claim=uuid4().hex,
             past=after.leaves() if after else Past(),
-            batch_job_ids=tuple(sorted(entry.batch_job_ids)[:MOST_BATCH_JOBS]),
+            batch_job_ids=_named(entry.batch_job_ids),
         )
         if not self._store.create(self.name_of(mine), _write(mine)):
             # The store may have lost an answer and asked again: the name may be taken by us.
@@ -253,6 +257,10 @@ class Ledger:
         entry = self.latest()
         if entry is not None and (entry.job_id, entry.phase) == (job.id, Phase.SENT):
             self.update(entry.ended(job))
+
+
+def _named(batch_job_ids: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(batch_job_ids)[:MOST_BATCH_JOBS])
 
 
 def _write(entry: Entry) -> dict[str, Any]:

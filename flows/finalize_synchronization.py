@@ -61,7 +61,8 @@ def finalize_synchronization(
         wait_seconds: How long to follow the job, in seconds. After that the run fails; the job
             goes on.
         on_overlap: While another run finalizes this synchronization: attach follows its job and
-            ends with its outcome; skip and fail send nothing and end at once.
+            ends with its outcome, or goes on to its own cycle if it has newer batches; skip and
+            fail send nothing and end at once.
         on_cancel: When this run is cancelled: leave lets the job in Collibra go on; cancel_job asks
             Collibra to stop it, which may leave half of the work done.
     """

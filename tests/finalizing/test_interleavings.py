@@ -1,5 +1,6 @@
 """Random interleavings of runs, crashes and faults: at most one finalization a cycle."""
 
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -214,7 +215,8 @@ class Interleavings(RuleBasedStateMachine):
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = settings(
-    max_examples=2000,
+    max_examples=int(os.environ.get("COLLIBRA_CASES", "2000")),
+    derandomize="COLLIBRA_CASES" not in os.environ,  # the same cases each time, unless asked
     stateful_step_count=30,
     deadline=None,
     report_multiple_bugs=False,

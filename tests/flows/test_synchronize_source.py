@@ -201,9 +201,7 @@ def test_the_next_run_tells_of_an_unfinished_cycle(mirror: Mirror, tenant: Sandb
     assert any("did not finish" in note for note in receipt.notes)
 
 
-def test_no_batch_is_sent_beside_one_that_was_left_at_work(
-    mirror: Mirror, tenant: Sandbox
-) -> None:
+def test_no_batch_is_sent_beside_one_that_was_left_at_work(mirror: Mirror, tenant: Sandbox) -> None:
     """A batch that an earlier run stopped following ends before the next cycle's first is sent."""
     tenant.run_jobs_for(3600)
     for _ in range(2):
