@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from prefect import runtime
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
@@ -126,11 +128,12 @@ def _ask(
     form = Approval.with_initial_data(description=described)
     # A suspended run needs no process: it survives a restart of everything.
     wait = suspend_flow_run if runtime.deployment.get_id() else pause_flow_run
-    answer = wait(wait_for_input=form, timeout=approval_seconds, key="removal")
-    if not isinstance(answer, Approval):
-        message = "not sent: nobody answered"
-        raise FinalizationRefusedError(message, reasons=verdict.reasons)
-    return answer
+    with suppress(FlowPauseTimeout):
+        answer = wait(wait_for_input=form, timeout=approval_seconds, key="removal")
+        if isinstance(answer, Approval):
+            return answer
+    message = "not sent, nothing changed in Collibra: nobody answered in time"
+    raise FinalizationRefusedError(message, reasons=verdict.reasons)
 
 
 def show_missing(prediction: Prediction, synchronization_id: str) -> None:

@@ -14,6 +14,7 @@ from collibra_tasks import (
     MISSING_FROM_SOURCE,
     CollibraCredentials,
     CycleOptions,
+    OnGuard,
     Receipt,
     synchronize,
 )
@@ -133,6 +134,24 @@ def test_a_large_removal_passes_with_its_number_and_a_reason(
 
     assert any("schema was dropped" in note for note in receipt.notes)
     assert 2 == tenant.finalizations
+
+
+def test_nobody_answering_in_time_refuses(
+    credentials: CollibraCredentials, tenant: Sandbox, mirror: Mirror, export: Path
+) -> None:
+    """A question that nobody answers ends the run, and nothing was sent."""
+    mirror(20)
+    jobs = len(tenant.jobs)
+    export.write_text(json.dumps(tables(10)))
+
+    @flow
+    def nightly() -> None:
+        options = CycleOptions(on_guard=OnGuard.ASK, approval_seconds=1)
+        synchronize(credentials, "nightly", str(export), options=options)
+
+    with pytest.raises(FinalizationRefusedError):
+        nightly()
+    assert jobs == len(tenant.jobs)
 
 
 BROKEN: dict[str, str] = {
