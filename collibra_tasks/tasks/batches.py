@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import cast
@@ -142,15 +142,13 @@ class BatchRun:
                     continue
                 self._write()
                 under_way.append((batch, sent))
-        finally:
-            failures = []
             while under_way:
-                try:
+                self._finish(*under_way.popleft(), bar)
+        except JobIncompleteError:
+            while under_way:  # nothing is left at work unseen
+                with suppress(JobIncompleteError):
                     self._finish(*under_way.popleft(), bar)
-                except JobIncompleteError as error:
-                    failures.append(error)
-        if failures:
-            raise failures[0]
+            raise
 
     def _send(self, batch: Batch) -> str:
         return submit_batch(

@@ -193,20 +193,23 @@ class _Cycle:
         shelf = Shelf(
             self.credentials.base_url, self.synchronization_id, self.options.storage or None
         )
-        last = settle_last(
-            self.credentials, self.synchronization_id, wait_seconds=self.options.wait_seconds
-        )
+        last = self._settle_last()
         if last is not None and self._is_ours(last):
             self._finalize(report, batch_job_ids=last.batch_job_ids)  # it is followed, not sent
             return
         inspect_status(self.credentials, self.strategy, self.missing_asset_status_id)
         with self._opened(source) as opened:
             survey, manifest = survey_source(opened)
-            prediction = self._predict(shelf, manifest, last)
-            self._pass_guard(manifest, prediction, last, report)
             with self._alone():
-                self._check_unchanged(last)
+                last = self._settle_last()  # the one that was in its cycle before us, perhaps
+                prediction = self._predict(shelf, manifest, last)
+                self._pass_guard(manifest, prediction, last, report)
                 self._send_and_finalize(opened, survey, manifest, prediction, shelf, report)
+
+    def _settle_last(self) -> Entry | None:
+        return settle_last(
+            self.credentials, self.synchronization_id, wait_seconds=self.options.wait_seconds
+        )
 
     def _check_request(self) -> None:
         finalization_call(
@@ -289,17 +292,6 @@ class _Cycle:
                 message = f"not sent: another run fills a cycle of {self.synchronization_id!r}"
                 raise OverlapError(message) from None
             yield
-
-    def _check_unchanged(self, last: Entry | None) -> None:
-        now = settle_last(
-            self.credentials, self.synchronization_id, wait_seconds=self.options.wait_seconds
-        )
-        if (now and now.claim) != (last and last.claim):
-            message = (
-                "not sent: another run has finalized a cycle meanwhile, so what was compared is "
-                "out of date; run again"
-            )
-            raise OverlapError(message)
 
     def _send_and_finalize(
         self,
