@@ -16,8 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 if TYPE_CHECKING:
     from tests.flows.pool import Pool
 
@@ -44,13 +42,13 @@ def main(minutes: float, seed: int) -> None:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
         }
-        from tests.conftest import answers, prefect_process, wait_until
+        from tests.conftest import answers, prefect_process, talk_to, wait_until
         from tests.flows.pool import BREAKABLE_FLOW, Pool
 
         server = ("server", "start", "--host", "127.0.0.1", "--port", port)
         with (
             prefect_process(dict(os.environ), home / "server.log", *server) as process,
-            httpx.Client(base_url=api, timeout=30) as http,
+            talk_to(api) as http,
         ):
             wait_until(lambda: answers(f"{api}/health"), process)
             pool = Pool(http, "chaos", os.environ)

@@ -161,6 +161,11 @@ class prefect_process:  # noqa: N801 - used like a function
             self.process.wait()
 
 
+def talk_to(api: str) -> httpx.Client:
+    """Talk to a Prefect server, each time anew: a busy one may drop a connection that rests."""
+    return httpx.Client(base_url=api, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def answers(address: str) -> bool:
     """Tell whether something answers well at an address."""
     try:

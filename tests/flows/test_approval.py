@@ -11,7 +11,7 @@ import pytest
 
 from collibra_tasks import CollibraCredentials, CollibraSettings
 from collibra_tasks.sandbox import Sandbox
-from tests.conftest import ROOT, prefect_process
+from tests.conftest import ROOT, prefect_process, talk_to
 from tests.flows.test_deployment import prefect
 from tests.flows.test_synchronize_source import tables
 
@@ -47,7 +47,7 @@ def api(
     prefect(environment, "deploy", "--prefect-file", str(file), *only)
     worker = ("worker", "start", "--pool", POOL, "--limit", "3")
     with (
-        httpx.Client(base_url=prefect_server, timeout=30) as api,
+        talk_to(prefect_server) as api,
         prefect_process(environment, file.with_name("worker.log"), *worker),
     ):
         yield api

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from collibra_tasks.ledger import Ledger, Phase
 from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.variables import VariableStore
-from tests.conftest import send_tables
+from tests.conftest import send_tables, talk_to
 from tests.flows.pool import Pool, save_credentials, until
 
 GRACE_SECONDS = 60
@@ -26,7 +25,7 @@ def pool(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pool]:
     """Run a worker on a pool of its own."""
-    with httpx.Client(base_url=prefect_server, timeout=30) as api:
+    with talk_to(prefect_server) as api:
         pool = Pool(api, "cancelled", prefect_environment)
         with pool.workers(tmp_path_factory.mktemp("cancelled")):
             yield pool

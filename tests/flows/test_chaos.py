@@ -16,7 +16,7 @@ from collibra_tasks.ledger import Ledger, Phase
 from collibra_tasks.sandbox import Hold, Sandbox
 from collibra_tasks.variables import VariableStore
 from tests import figures
-from tests.conftest import send_tables
+from tests.conftest import send_tables, talk_to
 from tests.flows.pool import BREAKABLE_FLOW, ENDED, Pool, save_credentials, until
 
 NAME = "nightly"
@@ -79,7 +79,7 @@ class Victim:
 @pytest.fixture(scope="module")
 def api(prefect_server: str) -> Iterator[httpx.Client]:
     """Talk to the Prefect server as the UI does."""
-    with httpx.Client(base_url=prefect_server, timeout=30) as api:
+    with talk_to(prefect_server) as api:
         yield api
 
 

@@ -14,7 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from collibra_tasks.sandbox import Sandbox
-from tests.conftest import ROOT, answers, prefect_process, send_tables, wait_until
+from tests.conftest import ROOT, answers, prefect_process, send_tables, talk_to, wait_until
 from tests.flows.pool import Pool, save_credentials, until
 
 SECONDS_AWAY = float(os.environ.get("COLLIBRA_SECONDS_AWAY", "10"))
@@ -107,7 +107,7 @@ def test_a_run_of_a_worker_outlives_it_too(tenant: Sandbox, server: Server) -> N
     """The same holds for a run of a worker, which loses sight of the server as well."""
     job_id = send_tables(tenant, 2, "nightly")
     tenant.run_jobs_for(3600)
-    with httpx.Client(base_url=server.api, timeout=30) as api:
+    with talk_to(server.api) as api:
         with server.up(), temporary_settings({PREFECT_API_URL: server.api}):
             pool = Pool(api, "away", server.environment)
             parameters = {

@@ -3,6 +3,8 @@
 import gzip
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,27 @@ def test_half_a_source_is_stopped_before_anything_is_sent(mirror: Mirror, tenant
         mirror(10)
 
     assert jobs == len(tenant.jobs)
+
+
+def test_two_cycles_at_once_follow_one_another(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+) -> None:
+    """Two runs of one synchronization never mix their cycles, and nothing goes missing."""
+    export.write_text(json.dumps(tables(20)))
+
+    def run() -> bool:
+        receipt: Receipt = synchronize_source(
+            credentials, "nightly", str(export), max_commands_per_batch=5, wait_seconds=60
+        )
+        return receipt.succeeded
+
+    contexts = [copy_context() for _ in range(2)]  # they know the tests' own Prefect server
+    with ThreadPoolExecutor(2) as pool:
+        ended = list(pool.map(lambda context: context.run(run), contexts))
+
+    assert [True, True] == ended
+    assert (8, 2) == (tenant.batches, tenant.finalizations)
+    assert not [one for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE]
 
 
 def test_a_large_removal_passes_with_its_number_and_a_reason(
