@@ -16,6 +16,7 @@ import pytest
 
 from collibra_tasks.sandbox import Sandbox
 from tests import figures
+from tests.tenants import new_tenant
 
 ROOT = Path(__file__).parent.parent
 DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
@@ -34,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def tenant() -> Iterator[Sandbox]:
     """Serve a tenant whose jobs are over at the first look."""
-    with Sandbox() as tenant:
+    with new_tenant() as tenant:
         yield tenant
 
 

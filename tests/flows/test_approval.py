@@ -14,6 +14,7 @@ from collibra_tasks.sandbox import Sandbox
 from tests.conftest import ROOT, prefect_process, talk_to
 from tests.flows.test_deployment import prefect
 from tests.flows.test_synchronize_source import tables
+from tests.tenants import new_tenant
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 POOL = "approval"
@@ -22,7 +23,7 @@ POOL = "approval"
 @pytest.fixture(scope="module")
 def tenant() -> Iterator[Sandbox]:
     """Serve one tenant to all tests of this file."""
-    with Sandbox() as tenant:
+    with new_tenant() as tenant:
         yield tenant
 
 

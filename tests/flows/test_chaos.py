@@ -18,6 +18,7 @@ from collibra_tasks.variables import VariableStore
 from tests import figures
 from tests.conftest import send_tables, talk_to
 from tests.flows.pool import BREAKABLE_FLOW, ENDED, Pool, save_credentials, until
+from tests.tenants import new_tenant
 
 NAME = "nightly"
 ROUNDS = int(os.environ.get("COLLIBRA_ROUNDS", "10"))
@@ -93,7 +94,7 @@ def victims(
     pool = Pool(api, "chaos", prefect_environment)
     deployment = pool.deploy(BREAKABLE_FLOW)
     with ExitStack() as stack:
-        victims = {step: Victim(step, stack.enter_context(Sandbox())) for step in STEPS}
+        victims = {step: Victim(step, stack.enter_context(new_tenant())) for step in STEPS}
         stack.enter_context(pool.workers(tmp_path_factory.mktemp("chaos")))
         for step, victim in victims.items():
             victim.prepare()
@@ -137,7 +138,7 @@ def test_two_workers_never_finalize_twice(
     """Of two workers with the same synchronization at once one finalizes, and both end well."""
     pool = Pool(api, "two-workers", prefect_environment)
     deployment = pool.deploy()
-    with Sandbox() as tenant, pool.workers(tmp_path, number=2, limit=1):
+    with new_tenant() as tenant, pool.workers(tmp_path, number=2, limit=1):
         credentials = save_credentials(tenant, "two-workers")
         for number in range(ROUNDS):
             name = f"round-{number}"
