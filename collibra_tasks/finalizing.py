@@ -136,6 +136,8 @@ class Finalizer:
             entry = self._newest()
             if job := self._to_follow(entry, evidence):
                 return job
+            if entry is not None and entry.open:
+                continue  # it is closed by now, and says how it ended
             _judge(order, evidence(), entry.leaves() if entry else Past())
             version = _asking(self.client.get_version)
             claiming_since = self.clock.monotonic()

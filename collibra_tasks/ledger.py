@@ -26,6 +26,8 @@ PREFIX = "collibra-finalization-"
 KEPT_ENTRIES = 20
 MOST_BATCH_JOBS = 40
 """An entry names its own batches and those used before; both fit Prefect's 5,000 characters."""
+MOST_MANIFESTS = 10
+"""After more failed finalizations in a row it can't be told any more what the tenant holds."""
 SLUG_LENGTH = 40
 
 
@@ -67,7 +69,9 @@ class Past:
         batch_job_ids: The batches that it closed; they are used up.
         job_name: What the tenant calls such a job, the synchronization's id left out.
         job_type: Its type.
-        manifest: Where it is kept what its cycle held.
+        manifests: Where it is kept what may be present on the tenant: the last cycle and, where its
+            finalization failed, the ones before, back to one that went well. Empty if one of them
+            was not kept.
     """
 
     finalized: bool = False
@@ -75,7 +79,7 @@ class Past:
     batch_job_ids: tuple[str, ...] = ()
     job_name: str | None = None
     job_type: str | None = None
-    manifest: str | None = None
+    manifests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class Entry:
         batch_name: What the tenant calls the batch jobs of this cycle.
         manifest: Where it is kept what this cycle holds.
         outcome: The job's last state and result.
+        failed: Whether the job did not end well: it may have done all, a part or nothing.
         written_on: When the store last took the entry, by the store's clock; not kept in it.
     """
 
@@ -114,6 +119,7 @@ class Entry:
     job_type: str | None = None
     job_created_on: datetime | None = None
     outcome: str | None = None
+    failed: bool = False
     settlement: Settlement | None = None
     past: Past = field(default_factory=Past)
     written_on: datetime | None = None
@@ -147,7 +153,8 @@ class Entry:
     def ended(self, job: Job) -> Entry:
         """Say that its job has ended, well or not."""
         outcome = f"{job.state or '?'}, {job.result or '?'}"
-        return replace(self.sent(job), phase=Phase.ENDED, outcome=outcome)
+        failed = not job.succeeded
+        return replace(self.sent(job), phase=Phase.ENDED, outcome=outcome, failed=failed)
 
     def withdrawn(self) -> Entry:
         """Say that it surely was not taken."""
@@ -163,8 +170,17 @@ class Entry:
             batch_job_ids=self.batch_job_ids,
             job_name=self.job_name if self.job_name is not None else self.past.job_name,
             job_type=self.job_type if self.job_type is not None else self.past.job_type,
-            manifest=self.manifest,
+            manifests=self._manifests(),
         )
+
+    def _manifests(self) -> tuple[str, ...]:
+        if self.manifest is None:
+            return ()
+        if not self.failed or not self.past.finalized:
+            return (self.manifest,)
+        all_known = bool(self.past.manifests)
+        manifests = tuple(dict.fromkeys((self.manifest, *self.past.manifests)))
+        return manifests if all_known and len(manifests) <= MOST_MANIFESTS else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

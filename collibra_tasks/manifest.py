@@ -10,9 +10,9 @@ import heapq
 import json
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Final, Self, cast
 
 from collibra_tasks.errors import CollibraError
@@ -132,6 +132,13 @@ class ManifestDraft:
         blocks = iter(lambda: list(islice(identifiers, self._block)), [])
         self._runs.append(deque(map(_pack, blocks)))
         self._recent = set()
+
+
+def merge_manifests(manifests: Sequence[Manifest]) -> Manifest:
+    """Make one manifest of several cycles: an asset of any of them is in it."""
+    if len(manifests) == 1:
+        return manifests[0]
+    return Manifest.from_identifiers(chain.from_iterable(manifests))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collibra_tasks.manifest import Manifest, ManifestDraft, ManifestError, predict_missing
+from collibra_tasks.manifest import (
+    Manifest,
+    ManifestDraft,
+    ManifestError,
+    merge_manifests,
+    predict_missing,
+)
 from collibra_tasks.sources import ASSET
 
 NAMES = st.text(alphabet='ab>\n"\\ é😀\0', max_size=4) | st.sampled_from(["\ud800", "C > D > A"])
@@ -48,6 +54,13 @@ def test_missing_is_what_was_there_and_is_not(before: list[str], now: list[str])
 def test_a_manifest_is_made_of_identifiers_alone() -> None:
     """Identifiers at hand make a manifest at once, in order and without repeats."""
     assert ["a", "b"] == list(Manifest.from_identifiers(["b", "a", "b"]))
+
+
+def test_cycles_are_put_together_without_repeats() -> None:
+    """Of several cycles, an asset that any of them held is held once."""
+    merged = merge_manifests([hold(["a", "b"]), hold(["b", "c"]), hold([])])
+
+    assert (["a", "b", "c"], 3) == (list(merged), merged.population)
 
 
 def test_of_nothing_nothing_is_missing() -> None:

@@ -26,7 +26,13 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.guards import RemovalLimits
 from collibra_tasks.ledger import Entry, Past, Phase
-from collibra_tasks.manifest import Manifest, ManifestDraft, Prediction, predict_missing
+from collibra_tasks.manifest import (
+    Manifest,
+    ManifestDraft,
+    Prediction,
+    merge_manifests,
+    predict_missing,
+)
 from collibra_tasks.models import (
     MISSING_FROM_SOURCE,
     FinalizationStrategy,
@@ -237,8 +243,10 @@ class _Cycle:
 
     def _predict(self, shelf: Shelf, manifest: Manifest, last: Entry | None) -> Prediction | None:
         past = last.leaves() if last else Past()
-        previous = shelf.read_manifest(past.manifest) if past.manifest else None
-        return predict_missing(previous, manifest) if previous is not None else None
+        kept = [held for held in map(shelf.read_manifest, past.manifests) if held is not None]
+        if not kept or len(kept) < len(past.manifests):
+            return None
+        return predict_missing(merge_manifests(kept), manifest)
 
     def _pass_guard(
         self,

@@ -22,6 +22,7 @@ from collibra_tasks import (
 )
 from collibra_tasks.errors import (
     FinalizationRefusedError,
+    JobError,
     JobIncompleteError,
     JobTimedOutError,
     OutcomeUnknownError,
@@ -344,6 +345,19 @@ def test_a_cycle_after_one_without_a_manifest_asks(
 
     assert mirror(20, accept_missing_count=20, accept_reason="counted").succeeded
     assert 2 == tenant.finalizations
+
+
+def test_a_failed_finalization_hides_nothing_from_the_guard(
+    mirror: Mirror, tenant: Sandbox
+) -> None:
+    """What a failed finalization should have dealt with is still counted in the next cycle."""
+    mirror(20)
+    tenant.end_jobs_as("ERROR", "FAILURE", on="finalize")
+    with pytest.raises(JobError):
+        mirror(12, accept_missing_count=8, accept_reason="a schema was dropped")
+
+    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=8"):
+        mirror(12)
 
 
 def test_an_edit_by_hand_is_healed_by_an_evicted_cache(mirror: Mirror, tenant: Sandbox) -> None:
