@@ -32,6 +32,15 @@ def finalize(world: World, *batches: str) -> Process:
     return process
 
 
+def say_not_sent(world: World) -> None:
+    said = Settlement(
+        resolution=Resolution.NOT_SENT, by="Ada", on=datetime.now(tz=UTC), reason="looked"
+    )
+    transport = httpx.MockTransport(world.reach)
+    with CollibraClient(world.connection(), transport=transport) as client:
+        resolve(client, world.ledger, said)
+
+
 def test_a_job_that_is_gone_is_not_sent_again(world: World) -> None:
     """A later run follows the recorded job even where the tenant does not know it any more."""
     world.tenant.run_jobs_for(3600)
@@ -58,6 +67,34 @@ def test_a_refusal_by_the_tenant_forgets_nothing(world: World) -> None:
     assert 1 == world.tenant.finalizations
 
 
+def test_of_two_that_look_at_the_same_time_one_sends(world: World) -> None:
+    """Two runs that both find the way free end with the same job, and it was sent once."""
+    batch = world.import_batch()
+    runs = [world.start((batch,), OnOverlap.ATTACH) for _ in range(2)]
+    for run in runs:
+        run.go_to("before the claim")
+    while not all(run.over for run in runs):
+        for run in runs:
+            run.step()
+
+    first, second = (run.job for run in runs)
+    assert first is not None
+    assert second is not None
+    assert first.id == second.id
+    assert 2 == world.tenant.finalizations
+
+
+def test_an_intent_that_was_settled_meanwhile_is_not_sent(world: World) -> None:
+    """Whoever finds the record settled by a person, or taken by another, sends nothing."""
+    late = world.start((world.import_batch(),), OnOverlap.ATTACH)
+    late.go_to("after the claim")
+    say_not_sent(world)
+    late.finish()
+
+    assert isinstance(late.error, NotSentError)
+    assert 1 == world.tenant.finalizations
+
+
 def test_a_writer_that_stalls_sends_nothing(world: World) -> None:
     """Whoever takes too long from the record to the request gives up: it may be settled by now."""
     process = world.start((world.import_batch(),), OnOverlap.ATTACH)
@@ -74,12 +111,7 @@ def test_a_person_opens_the_way_again(world: World) -> None:
     batch = world.import_batch()
     world.tenant.lose_next_answer(before_commit=True)
     assert isinstance(finalize(world, batch).error, OutcomeUnknownError)
-    said = Settlement(
-        resolution=Resolution.NOT_SENT, by="Ada", on=datetime.now(tz=UTC), reason="looked"
-    )
-    transport = httpx.MockTransport(world.reach)
-    with CollibraClient(world.connection(), transport=transport) as client:
-        resolve(client, world.ledger, said)
+    say_not_sent(world)
 
     assert finalize(world, batch).job is not None
     assert 2 == world.tenant.finalizations

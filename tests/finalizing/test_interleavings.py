@@ -27,6 +27,7 @@ from tests.finalizing.world import KilledError, Process, StoreAwayError, World
 
 MOST_LIVE_RUNS = 3
 POINTS = [
+    "before the claim",
     "after the claim",
     "before the finalization",
     "after the finalization",
