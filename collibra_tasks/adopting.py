@@ -6,12 +6,11 @@ speak against a job, or decide between jobs of the right account at the right ti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from collibra_tasks.ledger import Entry
+from collibra_tasks.ledger import ID_IN_NAME, Entry, shape_of
 from collibra_tasks.models import Job
 
 MOST_JOBS = 5_000
@@ -25,22 +24,27 @@ class Findings:
     Attributes:
         named: The jobs that may be ours and name the synchronization.
         others: The jobs that may be ours and name nothing.
-        vague: Whether something speaks against trusting a job that names nothing.
+        telling: Whether a name that fits can be no other's: earlier finalizations were called so,
+            they named the synchronization, and no batch was called so.
+        vague: Whether something speaks against trusting any other.
     """
 
     named: tuple[Job, ...] = ()
     others: tuple[Job, ...] = ()
+    telling: bool = False
     vague: bool = False
 
     @property
     def certain(self) -> Job | None:
-        """The one job that names the synchronization: no later one can speak against it."""
-        return self.named[0] if len(self.named) == 1 else None
+        """The one job that has the name of our finalizations: no later one can speak against it."""
+        return self.named[0] if self.telling and len(self.named) == 1 else None
 
     @property
     def only(self) -> Job | None:
         """The only job that may be ours; to be trusted once no other can turn up any more."""
-        candidates = self.named or (() if self.vague else self.others)
+        if self.vague:
+            return self.certain
+        candidates = self.named or self.others
         return candidates[0] if len(candidates) == 1 else None
 
     @property
@@ -74,13 +78,15 @@ def judge_jobs(
         if job.id not in known and not (job.created_on and job.created_on > end)
     ]
     possible = [job for job in ours if not _speaks_against(job, entry)]
-    named = [job for job in possible if _names(job, entry.synchronization_id)]
+    named = [job for job in possible if ID_IN_NAME in _shape(job, entry)]
     rivals = any(_rival(each, entry, start, end) for each in records)
     undated = any(job.created_on is None for job in ours)
+    alike = entry.past.job_name is not None and entry.past.job_name == _batch_name(entry)
     return Findings(
         named=tuple(named),
         others=tuple(job for job in possible if job not in named),
-        vague=rivals or undated or len(recent) >= MOST_JOBS,
+        telling=ID_IN_NAME in (entry.past.job_name or "") and not alike,
+        vague=rivals or undated or alike or len(recent) >= MOST_JOBS,
     )
 
 
@@ -95,15 +101,28 @@ def _rival(other: Entry, entry: Entry, start: datetime, end: datetime) -> bool:
     return other.intended_on is None or abs(other.intended_on - start) <= span
 
 
-def _names(job: Job, synchronization_id: str) -> bool:
-    pattern = rf"(?<![\w-]){re.escape(synchronization_id)}(?![\w-])"
-    return re.search(pattern, job.name or "") is not None
+def _shape(job: Job, entry: Entry) -> str:
+    return shape_of(job, entry.synchronization_id) or ""
+
+
+def _batch_name(entry: Entry) -> str | None:
+    return entry.batch_name or entry.past.batch_name
 
 
 def _speaks_against(job: Job, entry: Entry) -> bool:
-    """Whether it is called otherwise than finalizations here, or just like the batches."""
-    shape = (job.name or "").replace(entry.synchronization_id, "")
-    past = entry.past
+    """Whether it is called otherwise than finalizations here, or just like the batches.
+
+    Where no finalization was seen yet, but batches are named after their synchronization, a
+    finalization will be too, and at the same end of its name.
+    """
+    shape, past, batch = _shape(job, entry), entry.past, _batch_name(entry)
     if past.job_name is not None:
         return shape != past.job_name or (past.job_type or job.type) != job.type
-    return entry.batch_name is not None and shape == entry.batch_name
+    if batch is None or shape == batch:
+        return shape == batch
+    return ID_IN_NAME in batch and _ends(shape) != _ends(batch)
+
+
+def _ends(shape: str) -> tuple[bool, bool, bool]:
+    at_start, at_end = shape.startswith(ID_IN_NAME), shape.endswith(ID_IN_NAME)
+    return ID_IN_NAME in shape, at_start, at_end

@@ -20,12 +20,13 @@ from collibra_tasks.adopting import MOST_JOBS, Findings, judge_jobs
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import (
     CollibraError,
+    FinalizationRefusedError,
     NotFoundError,
     NotSentError,
     OutcomeUnknownError,
     OverlapError,
 )
-from collibra_tasks.ledger import Entry, Ledger, Past, Phase
+from collibra_tasks.ledger import Entry, Ledger, Past, Phase, shape_of
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion, Upload
 from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free, wait_for_job
 
@@ -100,6 +101,7 @@ class Finalizer:
             last of its answer.
         grace_seconds: How long a job may take to show in the tenant's list.
         wait_seconds: How long to wait for the end of an earlier cycle, before ours is closed.
+        await_store: Waits until the record can be written again.
     """
 
     client: CollibraClient
@@ -110,8 +112,14 @@ class Finalizer:
     longest_request_seconds: float = 180.0
     grace_seconds: float = GRACE_SECONDS
     wait_seconds: float = 3600.0
+    await_store: Callable[[], object] = lambda: None
     clock: Clock = time
     log: Callable[[str], None] = logging.getLogger(__name__).info
+
+    @property
+    def longest_way_seconds(self) -> float:
+        """How long after its intent a request may still be on its way, or at the tenant."""
+        return self.longest_request_seconds + LONGEST_STALL_SECONDS
 
     def finalize(self, order: Order) -> Job:
         """Close the cycle, or find the job that does so already.
@@ -130,11 +138,11 @@ class Finalizer:
         evidence: Evidence = cache(
             lambda: [_asking(self.client.get_job, job_id) for job_id in order.batch_job_ids]
         )
-        if self.run.attempt > 1 and (job := self._found_before(order)):
+        if self.run.attempt > 1 and (job := self._found_before(order, evidence)):
             return job
         while True:
             entry = self._newest()
-            if job := self._to_follow(entry, evidence):
+            if entry is not None and (job := self._to_follow(entry, order, evidence)):
                 return job
             if entry is not None and entry.open:
                 continue  # it is closed by now, and says how it ended
@@ -144,12 +152,21 @@ class Finalizer:
             if intent := self._claim(order, evidence(), entry):
                 return self._send(order, intent, version, claiming_since)
 
-    def _found_before(self, order: Order) -> Job | None:
+    def _found_before(self, order: Order, evidence: Evidence) -> Job | None:
         """Find the job that an earlier attempt of this run sent or followed, if it did."""
-        entries = [each for each in self.ledger.entries() if each.took_effect]
+        entries = [
+            each for each in self.ledger.entries() if each.phase in {Phase.SENT, Phase.ENDED}
+        ]
         own = [each for each in entries if self.run.retries(each)]
+        if own and not self._newer(own[0], evidence):
+            return self._follow(own[0])
         same = [each for each in entries if each.served(order.batch_job_ids)]
-        return self._follow(str((own or same)[0].job_id)) if own or same else None
+        return self._follow(same[0]) if same else None
+
+    def find_own(self) -> Entry | None:
+        """Find what an earlier attempt of this run has sent; ``None`` if it has sent nothing."""
+        own = (each for each in self.ledger.entries() if self.run.retries(each))
+        return next((each for each in own if each.phase != Phase.WITHDRAWN), None)
 
     def settle_last(self) -> Entry | None:
         """Return the newest entry, closed: until then no batch can be sure of its cycle.
@@ -176,7 +193,7 @@ class Finalizer:
 
     def _when_written(self) -> Entry | None:
         """Return the newest entry, after its writer had the time to write what came of it."""
-        patience = self.longest_request_seconds + LONGEST_STALL_SECONDS
+        patience = self.longest_way_seconds
         entry, deadline = self.ledger.latest(), self.clock.monotonic() + patience
         while entry is not None and entry.phase == Phase.INTENDED:
             late = self.clock.monotonic() >= deadline
@@ -189,31 +206,31 @@ class Finalizer:
                 deadline = self.clock.monotonic() + patience
         return entry
 
-    def _to_follow(self, entry: Entry | None, evidence: Evidence) -> Job | None:
+    def _to_follow(self, entry: Entry, order: Order, evidence: Evidence) -> Job | None:
         """Find the job whose outcome is ours too; ``None`` if this run is to send."""
-        if entry is None or entry.job_id is None or entry.phase == Phase.WITHDRAWN:
+        if entry.phase == Phase.WITHDRAWN:
             return None
-        if self.run.retries(entry):
-            return self._follow(entry.job_id)
+        brings = order.whole is not None or bool(self._newer(entry, evidence))
+        if self.run.retries(entry) and not self._newer(entry, evidence):
+            return self._follow(entry)
         left_open = entry.phase == Phase.SENT
         if left_open:
-            job = self._look(entry.job_id)
+            job = self._look(str(entry.job_id))
             if job is None or not job.ended:
-                if not self._has_news(entry, evidence):
-                    return self._attach(entry, entry.job_id)
+                if not brings:
+                    return self._attach(entry)
                 if not self.is_over(entry):
                     self._refuse_overlap(entry)
-                job = self._wait_for(entry.job_id)
+                job = self._wait_for(str(entry.job_id))
             entry = entry.ended(job)
             self.ledger.update(entry)
-        if not self._concerns(entry, evidence, left_open=left_open):
+        if brings or not self._concerns(entry, evidence, left_open=left_open):
             return None
-        closing = self._closed_by(evidence) or entry
-        return self._attach(closing, str(closing.job_id))
+        return self._attach(self._closed_by(evidence) or entry)
 
     def _concerns(self, entry: Entry, evidence: Evidence, *, left_open: bool) -> bool:
         """Tell whether an ended finalization is what this run was asked to bring about."""
-        if self._has_news(entry, evidence) or self.run.wrote(entry):
+        if self.run.wrote(entry):
             return False
         of_one_caller = bool(evidence()) and entry.root_flow_run_id not in {None, entry.flow_run_id}
         called_again = of_one_caller and entry.root_flow_run_id == self.run.root_id
@@ -225,9 +242,10 @@ class Finalizer:
         entries = (each for each in self.ledger.entries() if each.took_effect)
         return next((each for each in entries if each.served(cycle)), None)
 
-    def _has_news(self, entry: Entry, evidence: Evidence) -> bool:
-        cycle = evidence()
-        return bool(cycle) and guards.judge_newness(cycle, entry.leaves()).allowed
+    def _newer(self, entry: Entry, evidence: Evidence) -> list[Job]:
+        """Return the batches that a finalization can't have closed: they came after it."""
+        past = entry.leaves()
+        return [job for job in evidence() if guards.judge_newness([job], past).allowed]
 
     def _wait_for(self, job_id: str) -> Job:
         self.log(f"job {job_id} closes an earlier cycle; waiting for its end")
@@ -244,10 +262,10 @@ class Finalizer:
         due_on, written_on = self.run.due_on, entry.written_on
         return due_on is not None and written_on is not None and due_on <= written_on
 
-    def _attach(self, entry: Entry, job_id: str) -> Job:
+    def _attach(self, entry: Entry) -> Job:
         if not self.is_over(entry):
             self._refuse_overlap(entry)
-        return self._follow(job_id)
+        return self._follow(entry)
 
     def _refuse_overlap(self, entry: Entry) -> None:
         if self.on_overlap != OnOverlap.ATTACH:
@@ -257,9 +275,10 @@ class Finalizer:
             )
             raise OverlapError(message, job_id=entry.job_id)
 
-    def _follow(self, job_id: str) -> Job:
-        self.log(f"following job {job_id}, which was sent before; nothing is sent")
-        return Job(id=job_id)
+    def _follow(self, entry: Entry) -> Job:
+        job = job_of(entry)
+        self.log(f"following job {job.id}, which was sent before; nothing is sent")
+        return job
 
     def _look(self, job_id: str) -> Job | None:
         try:
@@ -274,7 +293,7 @@ class Finalizer:
     def _claim(self, order: Order, evidence: Sequence[Job], after: Entry | None) -> Entry | None:
         account = _asking(self.client.get_account)
         synchronization_id = self.ledger.synchronization_id
-        names = {job.name.replace(synchronization_id, "") for job in evidence if job.name}
+        names = {shape for job in evidence if (shape := shape_of(job, synchronization_id))}
         now = self.client.tenant_time.replace(microsecond=0)
         intent = Entry(
             tenant=self.ledger.tenant,
@@ -345,10 +364,17 @@ class Finalizer:
             self.log(f"that nothing was sent could not be recorded: {error}")
 
     def _record(self, entry: Entry) -> None:
-        """Write down the job; failing that, go on with it: it can be found and adopted later."""
+        """Write down the job; failing that, go on with it: it is recorded when it has ended."""
         try:
             self.ledger.update(entry)
         except Exception as error:  # noqa: BLE001 - the store's; the job is under way
+            self.log(f"job {entry.job_id} could not be recorded, so this is tried again: {error}")
+        else:
+            return
+        try:
+            self.await_store()
+            self.ledger.update(entry)
+        except Exception as error:  # noqa: BLE001 - as above
             self.log(f"job {entry.job_id} could not be recorded, and is followed anyway: {error}")
 
     def _find_lost(self, intent: Entry, lost: OutcomeUnknownError) -> Job:
@@ -399,9 +425,26 @@ class Finalizer:
         return judge_jobs(
             jobs,
             entry,
-            longest_request_seconds=self.longest_request_seconds + LONGEST_STALL_SECONDS,
+            longest_request_seconds=self.longest_way_seconds,
             records=list(self.ledger.of_tenant()),
         )
+
+
+def job_of(entry: Entry) -> Job:
+    """Return the job that an entry names, to be followed.
+
+    Raises:
+        FinalizationRefusedError: If a person has said that it ended, and no job is known.
+    """
+    if entry.job_id is not None:
+        return Job(id=entry.job_id)
+    said = entry.settlement
+    by = f", as {said.by} said on {said.on:%Y-%m-%d} ({said.reason})" if said else ""
+    message = (
+        f"nothing was sent: this cycle of {entry.synchronization_id!r} was finalized before{by}, "
+        "and its job is not known, so there is nothing to follow"
+    )
+    raise FinalizationRefusedError(message)
 
 
 def _recent(jobs: Iterable[Job], since: datetime) -> Iterator[Job]:

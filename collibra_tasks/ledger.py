@@ -10,6 +10,7 @@ Where it is kept is a :class:`Store`; it must create each name once, whoever ask
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,11 +25,15 @@ from collibra_tasks.models import Job
 
 PREFIX = "collibra-finalization-"
 KEPT_ENTRIES = 20
-MOST_BATCH_JOBS = 40
-"""An entry names its own batches and those used before; both fit Prefect's 5,000 characters."""
+MOST_BATCH_JOBS = 30
+"""An entry names its own batches and those used before; the age of a batch tells the rest."""
+MOST_BYTES = 4_900
+"""Prefect keeps at most 5,000 of a value; a person's reason is cut to what the rest leaves."""
 MOST_MANIFESTS = 10
 """After more failed finalizations in a row it can't be told any more what the tenant holds."""
 SLUG_LENGTH = 40
+ID_IN_NAME = "{}"
+"""Stands for the synchronization's id in the shape of a job's name."""
 
 
 class Phase(StrEnum):
@@ -67,8 +72,9 @@ class Past:
         finalized: Whether any finalization is on record.
         finalized_on: When the last one began, by the tenant's clock.
         batch_job_ids: The batches that it closed; they are used up.
-        job_name: What the tenant calls such a job, the synchronization's id left out.
+        job_name: What the tenant calls such a job, as a shape.
         job_type: Its type.
+        batch_name: What it calls a batch job, as a shape.
         manifests: Where it is kept what may be present on the tenant: the last cycle and, where its
             finalization failed, the ones before, back to one that went well. Empty if one of them
             was not kept.
@@ -79,6 +85,7 @@ class Past:
     batch_job_ids: tuple[str, ...] = ()
     job_name: str | None = None
     job_type: str | None = None
+    batch_name: str | None = None
     manifests: tuple[str, ...] = ()
 
 
@@ -92,7 +99,7 @@ class Entry:
     Attributes:
         intended_on: By the tenant's clock; the request leaves later than this.
         account_id: The account that sends, as the tenant knows it.
-        batch_name: What the tenant calls the batch jobs of this cycle.
+        batch_name: What the tenant calls the batch jobs of this cycle, as a shape.
         manifest: Where it is kept what this cycle holds.
         outcome: The job's last state and result.
         failed: Whether the job did not end well: it may have done all, a part or nothing.
@@ -140,12 +147,11 @@ class Entry:
 
     def sent(self, job: Job) -> Entry:
         """Say that its job is known."""
-        name = job.name.replace(self.synchronization_id, "") if job.name else self.job_name
         return replace(
             self,
             phase=Phase.SENT,
             job_id=job.id,
-            job_name=name,
+            job_name=shape_of(job, self.synchronization_id) or self.job_name,
             job_type=job.type or self.job_type,
             job_created_on=job.created_on or self.job_created_on,
         )
@@ -168,8 +174,9 @@ class Entry:
             finalized=True,
             finalized_on=self.job_created_on or self.intended_on,
             batch_job_ids=self.batch_job_ids,
-            job_name=self.job_name if self.job_name is not None else self.past.job_name,
-            job_type=self.job_type if self.job_type is not None else self.past.job_type,
+            job_name=self.job_name or self.past.job_name,
+            job_type=self.job_type or self.past.job_type,
+            batch_name=self.batch_name or self.past.batch_name,
             manifests=self._manifests(),
         )
 
@@ -268,11 +275,36 @@ class Ledger:
         """Write how far an entry has come."""
         self._store.update(self.name_of(entry), _write(entry))
 
-    def close(self, job: Job) -> None:
-        """Write that the job of the newest entry has ended, well or not."""
+    def close(self, job: Job, *, flow_run_id: str | None = None) -> None:
+        """Write that the job of the newest entry has ended, well or not.
+
+        Args:
+            job: The job, ended.
+            flow_run_id: The run that followed it. If the newest entry is its own and says nothing
+                of a job, then the job could not be recorded when it was known, and is now.
+        """
         entry = self.latest()
-        if entry is not None and (entry.job_id, entry.phase) == (job.id, Phase.SENT):
+        if entry is None or not entry.open:
+            return
+        late = flow_run_id is not None and entry.flow_run_id == flow_run_id and not entry.job_id
+        if entry.job_id == job.id or (late and not self._knows(job)):
             self.update(entry.ended(job))
+
+    def _knows(self, job: Job) -> bool:
+        return any(each.job_id == job.id for each in self.entries())
+
+
+def shape_of(job: Job, synchronization_id: str) -> str | None:
+    """Return a job's name with a sign in place of the synchronization's id.
+
+    Beside an id that is only a part of a longer one there is no sign: ``nightly.eu`` is not
+    ``nightly``.
+    """
+    if not job.name:
+        return None
+    part = r"[\w.:/@+-]"
+    pattern = rf"(?<!{part}){re.escape(synchronization_id)}(?!{part})"
+    return re.sub(pattern, ID_IN_NAME, job.name)
 
 
 def _named(batch_job_ids: Sequence[str]) -> tuple[str, ...]:
@@ -283,6 +315,11 @@ def _write(entry: Entry) -> dict[str, Any]:
     value: dict[str, Any] = _entries.dump_python(
         entry, mode="json", exclude={"written_on"}, exclude_none=True
     )
+    too_much = len(json.dumps(value, ensure_ascii=False).encode()) - MOST_BYTES
+    if too_much > 0 and "settlement" in value:
+        reason = value["settlement"]["reason"].encode()
+        kept = reason[: max(len(reason) - too_much, 0)].decode(errors="ignore")
+        value["settlement"]["reason"] = f"{kept}…"
     return value
 
 

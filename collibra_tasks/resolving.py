@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+from collibra_tasks.adopting import Findings
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import FinalizationRefusedError, NotFoundError
 from collibra_tasks.ledger import Entry, Ledger, Phase, Resolution, Settlement
 
 
 def resolve(
-    client: CollibraClient, ledger: Ledger, settlement: Settlement, *, job_id: str | None = None
+    client: CollibraClient,
+    ledger: Ledger,
+    settlement: Settlement,
+    *,
+    job_id: str | None = None,
+    longest_request_seconds: float = 200.0,
+    findings: Findings | None = None,
 ) -> Entry:
     """Write down what a person found out about the newest entry.
 
@@ -19,6 +27,9 @@ def resolve(
         ledger: The synchronization's record.
         settlement: What was found out, by whom and how.
         job_id: The job that is adopted.
+        longest_request_seconds: How long after its intent a request may still be under way; until
+            then nobody can say that it was not sent.
+        findings: What the tenant's job list says of the intent.
 
     Raises:
         FinalizationRefusedError: If there is nothing to settle, or it can't be true.
@@ -28,26 +39,49 @@ def resolve(
         said = f"the last one is {entry.phase}" if entry else "nothing was ever finalized from here"
         message = f"there is nothing to settle for {ledger.synchronization_id!r}: {said}"
         raise FinalizationRefusedError(message)
-    settled = replace(_settle(client, ledger, entry, settlement, job_id), settlement=settlement)
+    if job_id and settlement.resolution != Resolution.ADOPT_JOB:
+        message = (
+            f"nothing was settled: a job_id goes with adopt_job, and {settlement.resolution} was "
+            f"said; say adopt_job if job {job_id} closed this cycle, or leave job_id empty"
+        )
+        raise FinalizationRefusedError(message)
+    match settlement.resolution:
+        case Resolution.ADOPT_JOB:
+            entry = _adopt(client, ledger, entry, job_id)
+        case Resolution.NOT_SENT:
+            _check_not_sent(client, entry, findings or Findings(), longest_request_seconds)
+            entry = entry.withdrawn()
+        case Resolution.ENDED:
+            entry = replace(entry, phase=Phase.ENDED, outcome="settled by a person")
+        case Resolution.LEAVE:
+            pass
+    settled = replace(entry, settlement=settlement)
     ledger.update(settled)
     return settled
 
 
-def _settle(
-    client: CollibraClient, ledger: Ledger, entry: Entry, settlement: Settlement, job_id: str | None
-) -> Entry:
-    match settlement.resolution:
-        case Resolution.ADOPT_JOB:
-            return _adopt(client, ledger, entry, job_id)
-        case Resolution.NOT_SENT:
-            if entry.phase == Phase.SENT:
-                message = f"it was sent: the tenant answered with job {entry.job_id}"
-                raise FinalizationRefusedError(message)
-            return entry.withdrawn()
-        case Resolution.ENDED:
-            return replace(entry, phase=Phase.ENDED, outcome="settled by a person")
-        case Resolution.LEAVE:
-            return entry
+def _check_not_sent(
+    client: CollibraClient, entry: Entry, findings: Findings, longest_request_seconds: float
+) -> None:
+    if entry.phase == Phase.SENT:
+        message = f"nothing was settled: it was sent, the tenant answered with job {entry.job_id}"
+        raise FinalizationRefusedError(message)
+    if job := findings.certain:
+        message = (
+            f"nothing was settled: it was sent, job {job.id} has the name of its finalization; "
+            "say adopt_job with that job_id"
+        )
+        raise FinalizationRefusedError(message)
+    client.get_account()  # shows the tenant's clock
+    if entry.intended_on is None:
+        return
+    sure_on = entry.intended_on + timedelta(seconds=longest_request_seconds)
+    if client.tenant_time < sure_on:
+        message = (
+            "nothing was settled: the request may still be under way; not_sent can be said from "
+            f"{sure_on:%H:%M:%S} UTC on, by the tenant's clock"
+        )
+        raise FinalizationRefusedError(message)
 
 
 def _adopt(client: CollibraClient, ledger: Ledger, entry: Entry, job_id: str | None) -> Entry:

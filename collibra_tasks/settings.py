@@ -16,6 +16,7 @@ WAYS: dict[AuthType, tuple[str, ...]] = {
     "oauth": ("client_id", "client_secret"),
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class CollibraConnection(BaseModel):
@@ -52,8 +53,15 @@ class CollibraConnection(BaseModel):
     @field_validator("base_url")
     @classmethod
     def _host_only(cls, base_url: str) -> str:
+        """Spell a tenant in one way: what is on record of it is found by its address."""
         url = urlsplit(base_url.strip())
-        if not url.hostname or url.scheme not in {"https", "http"}:
+        try:
+            port = url.port
+        except ValueError:
+            message = "must be an address like https://tenant.collibra.com, or with a port, :8443"
+            raise ValueError(message) from None
+        host = (url.hostname or "").rstrip(".")
+        if not host or url.scheme not in DEFAULT_PORTS:
             message = "must be an address like https://tenant.collibra.com"
             raise ValueError(message)
         if url.username or url.password:
@@ -62,10 +70,13 @@ class CollibraConnection(BaseModel):
         if url.path.strip("/") or url.query or url.fragment:
             message = "must end after the host, without a path: https://tenant.collibra.com"
             raise ValueError(message)
-        if url.scheme == "http" and url.hostname not in LOOPBACK:
+        if url.scheme == "http" and host not in LOOPBACK:
             message = "must start with https://, or the credentials would travel in clear"
             raise ValueError(message)
-        return f"{url.scheme}://{url.netloc}"
+        spelled = f"[{host}]" if ":" in host else host
+        return f"{url.scheme}://{spelled}" + (
+            "" if port in {None, DEFAULT_PORTS[url.scheme]} else f":{port}"
+        )
 
     @field_validator("token", "password", "client_secret", "username", "client_id")
     @classmethod

@@ -68,6 +68,7 @@ def test_two_ways_or_none_are_named_without_values(
         "https://tenant.collibra.com?canary=1",
         "tenant.collibra.com",
         "ftp://tenant.collibra.com",
+        "https://tenant.collibra.com:canary",
     ],
 )
 def test_only_a_safe_address_is_taken(monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
@@ -84,6 +85,22 @@ def test_a_host_is_enough(monkeypatch: pytest.MonkeyPatch, base_url: str) -> Non
     read = settings(monkeypatch, BASIC | {"COLLIBRA_BASE_URL": base_url})
 
     assert base_url.rstrip("/") == read.base_url
+
+
+SPELLINGS = [
+    "https://Acme.Collibra.com",
+    "https://acme.collibra.com:443",
+    "https://acme.collibra.com./",
+    "HTTPS://ACME.collibra.COM:443/",
+]
+
+
+@pytest.mark.parametrize("base_url", SPELLINGS)
+def test_a_tenant_has_one_address(monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
+    """However an address is spelled, it is the same tenant, with the same record."""
+    read = settings(monkeypatch, BASIC | {"COLLIBRA_BASE_URL": base_url})
+
+    assert "https://acme.collibra.com" == read.base_url
 
 
 def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from collibra_tasks.errors import NotFoundError
 from collibra_tasks.finalizing import Finalizer, Order, Run
 from collibra_tasks.ledger import Entry, Ledger
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, Upload
+from collibra_tasks.tasks.patience import wait_for_prefect
 from collibra_tasks.tasks.retrying import READ, WRITE
 from collibra_tasks.variables import VariableStore
 from collibra_tasks.wire.calls import finalization_call
@@ -201,6 +202,7 @@ def _finalizer(
         is_over=_is_over,
         longest_request_seconds=LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds,
         grace_seconds=waiting.GRACE_SECONDS,
+        await_store=lambda: wait_for_prefect(get_run_logger().warning),
         log=get_run_logger().info,
     )
 

@@ -79,7 +79,9 @@ def publish_receipt(
             job = client.get_job(job_id)
             receipt = complete_receipt(receipt, job, fetch_results(client, job_id))
             if job.ended:
-                ledger_of(credentials, synchronization_id).close(job)
+                ledger_of(credentials, synchronization_id).close(
+                    job, flow_run_id=runtime.flow_run.get_id()
+                )
     create_markdown_artifact(
         render_receipt(receipt),
         key=f"finalization-{slugify(synchronization_id)}",

@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from slugify import slugify
 
+from collibra_tasks.adopting import Findings
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.client import CollibraClient
 from collibra_tasks.finalizing import Finalizer
 from collibra_tasks.ledger import Entry, Ledger, Resolution, Settlement
 from collibra_tasks.models import Job
@@ -51,29 +51,29 @@ def settle_finalization(
         resolution=Resolution(resolution), by=resolved_by, on=datetime.now(tz=UTC), reason=reason
     )
     with credentials.get_client() as client:
-        candidates = _find_candidates(client, ledger, credentials)
-        entry = resolve(client, ledger, settlement, job_id=job_id)
+        longest = LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds
+        finalizer = Finalizer(client=client, ledger=ledger, longest_request_seconds=longest)
+        findings = _find(finalizer)
+        entry = resolve(
+            client,
+            ledger,
+            settlement,
+            job_id=job_id,
+            longest_request_seconds=finalizer.longest_way_seconds,
+            findings=findings,
+        )
     get_run_logger().info("%s is now %s", ledger.name_of(entry), entry.phase)
     create_markdown_artifact(
-        _render(ledger, entry, candidates),
+        _render(ledger, entry, findings.candidates),
         key=f"finalization-{slugify(synchronization_id)}",
         description=f"Finalization of {synchronization_id}: {settlement.resolution}",
     )
     return entry
 
 
-def _find_candidates(
-    client: CollibraClient, ledger: Ledger, credentials: CollibraCredentials
-) -> tuple[Job, ...]:
-    entry = ledger.latest()
-    if entry is None or not entry.open:
-        return ()
-    longest = LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds
-    return (
-        Finalizer(client=client, ledger=ledger, longest_request_seconds=longest)
-        .find(entry)
-        .candidates
-    )
+def _find(finalizer: Finalizer) -> Findings:
+    entry = finalizer.ledger.latest()
+    return finalizer.find(entry) if entry is not None and entry.open else Findings()
 
 
 def _render(ledger: Ledger, entry: Entry, candidates: tuple[Job, ...]) -> str:

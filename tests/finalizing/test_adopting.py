@@ -54,12 +54,47 @@ def test_of_two_neither_is_ours() -> None:
     assert 2 == len(findings.candidates)
 
 
-def test_a_name_decides() -> None:
-    """A job that names the synchronization is the one, whatever else runs."""
-    named = job(id="named", name="Synchronization finalization nightly")
-    entry = replace(INTENT, past=Past())
+NAMED = job(id="named", name="Synchronization finalization nightly")
+KNOWN = Past(finalized=True, job_name="Synchronization finalization {}", job_type="IMPORT")
+NAMING = replace(INTENT, batch_name="Synchronization batch {}", past=KNOWN)
 
-    assert named == look(OURS, named, entry=entry).certain
+
+def test_the_known_name_decides() -> None:
+    """A job called like our last finalization, with the synchronization, is the one at once."""
+    rival = replace(NAMING, synchronization_id="daily")
+
+    assert NAMED == look(OURS, NAMED, entry=NAMING, records=[rival]).certain
+
+
+def test_a_name_seen_for_the_first_time_is_not_trusted_at_once() -> None:
+    """Before any finalization is on record, a job that names us counts once no other turned up."""
+    findings = look(NAMED, entry=replace(NAMING, past=Past()))
+
+    assert (NAMED, None) == (findings.only, findings.certain)
+
+
+SIBLINGS = ["nightly.eu", "eu.nightly", "nightly:eu", "nightly-eu", "nightly eu", "eu nightly 2"]
+
+
+@pytest.mark.parametrize("sibling", SIBLINGS)
+@pytest.mark.parametrize("kind", ["batch", "finalization"])
+@pytest.mark.parametrize("past", [KNOWN, Past()], ids=["known", "first"])
+def test_a_longer_id_is_another_one(sibling: str, kind: str, past: Past) -> None:
+    """A job of a synchronization whose ID only contains ours is never taken for ours."""
+    other = job(name=f"Synchronization {kind} {sibling}")
+
+    assert look(other, entry=replace(NAMING, past=past)).only is None
+
+
+def test_where_all_jobs_are_called_alike_none_is_taken() -> None:
+    """If nothing tells a batch from a finalization, the outcome stays unknown."""
+    entry = replace(NAMING, batch_name="Import {}", past=replace(KNOWN, job_name="Import {}"))
+    unfilled = replace(
+        entry, batch_name=None, past=replace(KNOWN, job_name="Import", batch_name="Import")
+    )
+
+    assert look(job(name="Import nightly"), entry=entry).only is None
+    assert look(job(name="Import"), entry=unfilled).only is None
 
 
 NOT_OURS: dict[str, Job] = {

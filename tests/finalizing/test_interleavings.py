@@ -23,7 +23,7 @@ from collibra_tasks.models import OnOverlap
 from collibra_tasks.resolving import resolve
 from collibra_tasks.sandbox import kinds
 from tests import figures
-from tests.finalizing.world import KilledError, Process, StoreAwayError, World
+from tests.finalizing.world import LONGEST_WAY, KilledError, Process, StoreAwayError, World
 
 MOST_LIVE_RUNS = 3
 POINTS = [
@@ -154,8 +154,15 @@ class Interleavings(RuleBasedStateMachine):
         with CollibraClient(self.world.connection(), transport=transport) as client:
             job_id = started[0] if started else None
             while self.world.ledger.latest() == entry:
+                self.world.now += LONGEST_WAY  # until then nobody could say "not sent"
                 with suppress(FinalizationRefusedError):  # the tenant shows the job later
-                    resolve(client, self.world.ledger, settlement, job_id=job_id)
+                    resolve(
+                        client,
+                        self.world.ledger,
+                        settlement,
+                        job_id=job_id if resolution == Resolution.ADOPT_JOB else None,
+                        longest_request_seconds=LONGEST_WAY.total_seconds(),
+                    )
         figures.count("resolutions")
 
     @invariant()

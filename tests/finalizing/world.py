@@ -15,7 +15,7 @@ import httpx
 from greenlet import getcurrent, greenlet
 
 from collibra_tasks.client import CollibraClient
-from collibra_tasks.finalizing import Finalizer, Order, Run
+from collibra_tasks.finalizing import LONGEST_STALL_SECONDS, Finalizer, Order, Run
 from collibra_tasks.ledger import Entry, Kept, Ledger
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap
 from collibra_tasks.sandbox import Sandbox
@@ -25,6 +25,7 @@ NAME = "nightly"
 TENANT = "http://127.0.0.1:1"
 REQUEST_SECONDS = 9.0
 GRACE_SECONDS = 6.0
+LONGEST_WAY = timedelta(seconds=REQUEST_SECONDS + LONGEST_STALL_SECONDS)
 
 
 class KilledError(BaseException):
@@ -171,6 +172,7 @@ class World:
         self.values: dict[str, Kept] = {}
         self.store_away_for = 0
         self.processes: list[Process] = []
+        self.runs = 0
 
     def tick(self) -> None:
         self.now += timedelta(milliseconds=7)
@@ -186,7 +188,7 @@ class World:
         return True
 
     def write(self, name: str, value: dict[str, Any]) -> None:
-        assert len(json.dumps(value)) <= 5000
+        assert len(json.dumps(value, ensure_ascii=False).encode()) <= 5000  # as Prefect has it
         self.values[name] = Kept(name=name, value=value, written_on=self.now)
 
     def read(self, prefix: str) -> list[Kept]:
@@ -219,16 +221,18 @@ class World:
         )
 
     def start(self, batch_job_ids: tuple[str, ...], on_overlap: OnOverlap) -> Process:
-        number = len(self.processes)
-        run = Run(id=f"run-{number}", name=f"run {number}", attempt=1, due_on=self.now)
-        return self._begin(run, batch_job_ids, on_overlap)
+        order = Order(strategy=FinalizationStrategy.REMOVE_RESOURCES, batch_job_ids=batch_job_ids)
+        return self.begin(self.new_run(), order, on_overlap)
 
     def retry(self, process: Process) -> Process:
         run = replace(process.run, attempt=process.run.attempt + 1)
-        return self._begin(run, process.order.batch_job_ids, process.on_overlap)
+        return self.begin(run, process.order, process.on_overlap)
 
-    def _begin(self, run: Run, batch_job_ids: tuple[str, ...], on_overlap: OnOverlap) -> Process:
-        order = Order(strategy=FinalizationStrategy.REMOVE_RESOURCES, batch_job_ids=batch_job_ids)
+    def new_run(self) -> Run:
+        self.runs += 1
+        return Run(id=f"run-{self.runs}", name=f"run {self.runs}", attempt=1, due_on=self.now)
+
+    def begin(self, run: Run, order: Order, on_overlap: OnOverlap = OnOverlap.ATTACH) -> Process:
         process = Process(self, run, order, on_overlap)
         self.processes.append(process)
         return process
