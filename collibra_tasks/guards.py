@@ -153,6 +153,7 @@ def judge_removal(
     strategy: FinalizationStrategy,
     limits: RemovalLimits,
     finalized_before: bool,
+    known_before: bool = False,
 ) -> RemovalVerdict:
     """Tell whether what would go missing is within the limits.
 
@@ -163,6 +164,7 @@ def judge_removal(
         strategy: What would happen to it.
         limits: How much may go missing.
         finalized_before: Whether a finalization is on record.
+        known_before: Whether the tenant knows the synchronization, though none is on record.
     """
     if strategy == FinalizationStrategy.IGNORE:
         return RemovalVerdict(remark="IGNORE: what is missing stays as it is")
@@ -172,19 +174,28 @@ def judge_removal(
         )
         return RemovalVerdict((reason,))
     if prediction is None:
-        return _judge_unpredicted(current, finalized_before=finalized_before)
+        return _judge_unpredicted(
+            current, finalized_before=finalized_before, known_before=known_before
+        )
     reasons = _excesses(prediction, limits)
     return RemovalVerdict(tuple(reasons), prediction.missing_count if reasons else None)
 
 
-def _judge_unpredicted(current: Manifest, *, finalized_before: bool) -> RemovalVerdict:
-    if not finalized_before:
+def _judge_unpredicted(
+    current: Manifest, *, finalized_before: bool, known_before: bool
+) -> RemovalVerdict:
+    if not finalized_before and not known_before:
         return RemovalVerdict(
-            remark="first cycle on record: what will be missing can't be predicted"
+            remark="first cycle of this synchronization: nothing can be missing yet"
         )
+    found = (
+        "a finalization is on record, but not what its cycle held"
+        if finalized_before
+        else "Collibra knows this synchronization, but this Prefect server has no record of it"
+    )
     reason = (
-        "a finalization is on record, but not what its cycle held, so what will be missing can't "
-        f"be predicted (this cycle holds {current.population:,} assets)"
+        f"{found}, so what will be missing can't be predicted (this cycle holds "
+        f"{current.population:,} assets)"
     )
     return RemovalVerdict((reason,), current.population)
 

@@ -39,12 +39,17 @@ class Progress:
     Attributes:
         sent: The batches that were sent.
         done: Those of them that were imported, proven by their jobs.
+        manifest: Where it is kept what may be present on the tenant for all that was sent since
+            the last finalization, by this run and those before it; ``None`` if that is not known.
+        began_new: Whether the tenant did not know the synchronization before any of that.
     """
 
     flow_run_id: str | None
     flow_run_name: str | None
     sent: tuple[SentBatch, ...] = ()
     done: tuple[SentBatch, ...] = ()
+    manifest: str | None = None
+    began_new: bool = False
     finalized: bool = False
 
 

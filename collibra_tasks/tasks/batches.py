@@ -23,10 +23,16 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from slugify import slugify
 
-from collibra_tasks import waiting
+from collibra_tasks import guards, waiting
 from collibra_tasks.batching import BatchSender
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.errors import JobError, JobIncompleteError, NotFoundError
+from collibra_tasks.errors import (
+    FinalizationRefusedError,
+    JobError,
+    JobIncompleteError,
+    NotFoundError,
+)
+from collibra_tasks.ledger import Past
 from collibra_tasks.models import Job, RelationsAction
 from collibra_tasks.shelf import Progress, SentBatch, Shelf
 from collibra_tasks.sources import Batch, Position
@@ -91,6 +97,10 @@ class BatchRun:
     Attributes:
         commands: How many commands there are in all.
         most_at_once: How many jobs may be at work together, 1 to 8.
+        proven: Jobs of an earlier attempt by the digests of their batches.
+        past: What was finalized before; no job from then proves anything now.
+        manifest: Where it is kept what is present once all is sent.
+        began_new: Whether the tenant did not know the synchronization before.
     """
 
     credentials: CollibraCredentials
@@ -103,6 +113,9 @@ class BatchRun:
     options: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 3600.0
     proven: Mapping[str, str] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+    manifest: str | None = None
+    began_new: bool = False
     sent: list[SentBatch] = field(default_factory=list)
     done: list[SentBatch] = field(default_factory=list)
 
@@ -111,8 +124,14 @@ class BatchRun:
 
         Raises:
             JobIncompleteError: If any batch was not imported as a whole; the cycle is not complete.
+            FinalizationRefusedError: If the tenant's concurrency limit lets nobody in.
         """
-        ensure_tenant_limit(name := limit_name(self.credentials))
+        limit = ensure_tenant_limit(name := limit_name(self.credentials))
+        if limit < 1:
+            message = f"not sent, nothing changed in Collibra: the concurrency limit {name} is 0"
+            raise FinalizationRefusedError(message)
+        self.most_at_once = min(self.most_at_once, limit)
+        self._write()  # from now on this cycle has begun
         with ExitStack() as slots:
             slots.enter_context(
                 concurrency(
@@ -167,9 +186,11 @@ class BatchRun:
             return None
         with self.credentials.get_client() as client:
             try:
-                return job_id if client.get_job(job_id).succeeded else None
+                job = client.get_job(job_id)
             except NotFoundError:
                 return None
+        of_this_cycle = guards.judge_newness([job], self.past).allowed
+        return job_id if job.succeeded and of_this_cycle else None
 
     def _finish(self, batch: Batch, job_id: str, bar: _Bar) -> None:
         try:
@@ -191,6 +212,8 @@ class BatchRun:
                 flow_run_name=runtime.flow_run.get_name(),
                 sent=tuple(self.sent),
                 done=tuple(self.done),
+                manifest=self.manifest,
+                began_new=self.began_new,
             )
         )
 
@@ -268,10 +291,11 @@ def limit_name(credentials: CollibraCredentials) -> str:
     return f"collibra-imports-{slugify(credentials.base_url.partition('://')[2])}"
 
 
-def ensure_tenant_limit(name: str, limit: int = TENANT_LIMIT) -> None:
-    """Create a global concurrency limit, unless somebody has; theirs is respected."""
+def ensure_tenant_limit(name: str, limit: int = TENANT_LIMIT) -> int:
+    """Create a global concurrency limit, unless somebody has; theirs is respected, and returned."""
     with get_client(sync_client=True) as client:
         try:
-            client.read_global_concurrency_limit_by_name(name)
+            return client.read_global_concurrency_limit_by_name(name).limit
         except ObjectNotFound:
             client.upsert_global_concurrency_limit_by_name(name, limit)
+            return limit

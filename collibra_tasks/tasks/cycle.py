@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +24,7 @@ from collibra_tasks.errors import (
     OutcomeUnknownError,
     OverlapError,
 )
+from collibra_tasks.finalizing import job_of
 from collibra_tasks.guards import RemovalLimits
 from collibra_tasks.ledger import Entry, Past, Phase
 from collibra_tasks.manifest import (
@@ -36,6 +37,7 @@ from collibra_tasks.manifest import (
 from collibra_tasks.models import (
     MISSING_FROM_SOURCE,
     FinalizationStrategy,
+    Job,
     OnGuard,
     OnOverlap,
     RelationsAction,
@@ -54,7 +56,12 @@ from collibra_tasks.sources import (
 )
 from collibra_tasks.tasks.approval import pass_guard
 from collibra_tasks.tasks.batches import BatchRun, ensure_tenant_limit
-from collibra_tasks.tasks.finalization import inspect_status, settle_last, submit_finalization
+from collibra_tasks.tasks.finalization import (
+    find_own,
+    inspect_status,
+    settle_last,
+    submit_finalization,
+)
 from collibra_tasks.tasks.jobs import wait_for_job
 from collibra_tasks.tasks.reporting import Report, reported
 from collibra_tasks.tasks.retrying import READ
@@ -186,6 +193,34 @@ def evict_cache(credentials: CollibraCredentials, synchronization_id: str) -> No
             client.evict_synchronization(synchronization_id)
 
 
+@task(**READ, task_run_name="look-up-{synchronization_id}")
+def is_known(credentials: CollibraCredentials, synchronization_id: str) -> bool:
+    """Tell whether the tenant knows a synchronization: something was imported under its ID."""
+    with credentials.get_client() as client:
+        return client.synchronization_exists(synchronization_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Start:
+    """What a cycle starts from.
+
+    Attributes:
+        past: What was finalized before.
+        unfinished: How far a cycle came that is still open.
+        is_new: Whether the tenant knew nothing of this synchronization before these runs.
+    """
+
+    past: Past
+    unfinished: Progress | None
+    is_new: bool
+
+    @property
+    def own_progress(self) -> Progress | None:
+        """The open cycle, if it is an earlier attempt of this run that began it."""
+        ours = self.unfinished and self.unfinished.flow_run_id == runtime.flow_run.get_id()
+        return self.unfinished if ours else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Cycle:
     credentials: CollibraCredentials
@@ -199,18 +234,32 @@ class _Cycle:
         shelf = Shelf(
             self.credentials.base_url, self.synchronization_id, self.options.storage or None
         )
-        last = self._settle_last()
-        if last is not None and self._is_ours(last):
-            self._finalize(report, batch_job_ids=last.batch_job_ids)  # it is followed, not sent
+        self._settle_last()
+        if own := find_own(self.credentials, self.synchronization_id):
+            report.batch_job_ids = own.batch_job_ids
+            self._follow(job_of(own), report)
             return
         inspect_status(self.credentials, self.strategy, self.missing_asset_status_id)
         with self._opened(source) as opened:
             survey, manifest = survey_source(opened)
             with self._alone():
-                last = self._settle_last()  # the one that was in its cycle before us, perhaps
-                prediction = self._predict(shelf, manifest, last)
-                self._pass_guard(manifest, prediction, last, report)
-                self._send_and_finalize(opened, survey, manifest, prediction, shelf, report)
+                start = self._look_back(shelf)
+                prediction = self._predict(shelf, manifest, start.past)
+                self._pass_guard(manifest, prediction, start, report)
+                self._make_ready(start, report)
+                present = _keep_present(shelf, manifest, start.unfinished)
+                if self.options.one_call:
+                    self._send_whole(opened, survey, present, report)
+                else:
+                    self._send_batches(opened, survey, present, start, shelf, report)
+                self._compare(prediction, report)
+                shelf.write_progress(
+                    Progress(
+                        flow_run_id=runtime.flow_run.get_id(),
+                        flow_run_name=runtime.flow_run.get_name(),
+                        finalized=True,
+                    )
+                )
 
     def _settle_last(self) -> Entry | None:
         return settle_last(
@@ -227,11 +276,6 @@ class _Cycle:
             message = f"not sent: max_concurrent_batches must be from 1 to {MOST_AT_ONCE}"
             raise FinalizationRefusedError(message)
 
-    def _is_ours(self, last: Entry) -> bool:
-        run_id = runtime.flow_run.get_id()
-        again = last.attempt != runtime.flow_run.get_run_count()
-        return run_id == last.flow_run_id and again and last.phase != Phase.WITHDRAWN
-
     def _opened(self, source: SourceLike) -> Source:
         return open_source(
             source,
@@ -241,8 +285,17 @@ class _Cycle:
             sheet=self.options.sheet or None,
         )
 
-    def _predict(self, shelf: Shelf, manifest: Manifest, last: Entry | None) -> Prediction | None:
+    def _look_back(self, shelf: Shelf) -> _Start:
+        last = self._settle_last()  # the one that was in its cycle before us, perhaps
         past = last.leaves() if last else Past()
+        unfinished = _unfinished(shelf, last)
+        began_new = unfinished is not None and unfinished.began_new
+        is_new = not past.finalized and (
+            began_new or not is_known(self.credentials, self.synchronization_id)
+        )
+        return _Start(past=past, unfinished=unfinished, is_new=is_new)
+
+    def _predict(self, shelf: Shelf, manifest: Manifest, past: Past) -> Prediction | None:
         kept = [held for held in map(shelf.read_manifest, past.manifests) if held is not None]
         if not kept or len(kept) < len(past.manifests):
             return None
@@ -252,7 +305,7 @@ class _Cycle:
         self,
         manifest: Manifest,
         prediction: Prediction | None,
-        last: Entry | None,
+        start: _Start,
         report: Report,
     ) -> None:
         verdict = guards.judge_removal(
@@ -260,7 +313,8 @@ class _Cycle:
             prediction,
             strategy=self.strategy,
             limits=self.options.limits,
-            finalized_before=last is not None and last.leaves().finalized,
+            finalized_before=start.past.finalized,
+            known_before=not start.is_new,
         )
         remark = pass_guard(
             verdict,
@@ -301,62 +355,17 @@ class _Cycle:
                 raise OverlapError(message) from None
             yield
 
-    def _send_and_finalize(
-        self,
-        opened: Source,
-        survey: Survey,
-        manifest: Manifest,
-        prediction: Prediction | None,
-        shelf: Shelf,
-        report: Report,
-    ) -> None:
-        batches = iter_batches(
-            opened, survey, max_commands_per_batch=self.options.max_commands_per_batch
-        )
-        before = shelf.read_progress()
-        again = before is not None and before.flow_run_id == runtime.flow_run.get_id()
-        if before is not None and not before.finalized and not again and before.done:
+    def _make_ready(self, start: _Start, report: Report) -> None:
+        before = start.unfinished
+        if before is not None and before.done and start.own_progress is None:
             report.notes.append(
                 f"Flow run {before.flow_run_name or '?'} began a cycle and did not finish it; what "
                 f"its {len(before.done)} batches brought counts as present in this one"
             )
-        if before is not None and not before.finalized:
+        if before is not None:
             self._wait_until_over(before)
-        if self.options.evict_before and not (again and before and before.done):
+        if self.options.evict_before and not (start.own_progress and start.own_progress.done):
             evict_cache(self.credentials, self.synchronization_id)
-        table = write_options(opened, survey)
-        name = shelf.write_manifest(manifest)
-        if self.options.one_call:
-            whole = self._whole(batches, table)
-            self._finalize(report, manifest=name, whole=whole)
-        else:
-            run = BatchRun(
-                credentials=self.credentials,
-                synchronization_id=self.synchronization_id,
-                commands=survey.commands,
-                shelf=shelf,
-                most_at_once=self.options.max_concurrent_batches,
-                continue_on_error=self.options.continue_on_error,
-                relations_action=self.options.relations_action,
-                options=table,
-                wait_seconds=self.options.wait_seconds,
-                proven={each.digest: each.job_id for each in before.sent}
-                if before and again
-                else {},
-            )
-            try:
-                run.send_all(batches)
-            finally:
-                report.batch_job_ids = [each.job_id for each in run.done]
-            self._finalize(report, manifest=name, batch_job_ids=report.batch_job_ids)
-        self._compare(prediction, report)
-        shelf.write_progress(
-            Progress(
-                flow_run_id=runtime.flow_run.get_id(),
-                flow_run_name=runtime.flow_run.get_name(),
-                finalized=True,
-            )
-        )
 
     def _wait_until_over(self, before: Progress) -> None:
         """Let the batches end that an earlier run left at work: two jobs hinder each other."""
@@ -367,6 +376,47 @@ class _Cycle:
                     wait_for_job(
                         self.credentials, batch.job_id, wait_seconds=self.options.wait_seconds
                     )
+
+    def _send_batches(
+        self,
+        opened: Source,
+        survey: Survey,
+        present: str | None,
+        start: _Start,
+        shelf: Shelf,
+        report: Report,
+    ) -> None:
+        sent_before = start.own_progress.sent if start.own_progress else ()
+        run = BatchRun(
+            credentials=self.credentials,
+            synchronization_id=self.synchronization_id,
+            commands=survey.commands,
+            shelf=shelf,
+            most_at_once=self.options.max_concurrent_batches,
+            continue_on_error=self.options.continue_on_error,
+            relations_action=self.options.relations_action,
+            options=write_options(opened, survey),
+            wait_seconds=self.options.wait_seconds,
+            proven={each.digest: each.job_id for each in sent_before},
+            past=start.past,
+            manifest=present,
+            began_new=start.is_new,
+        )
+        try:
+            run.send_all(self._split(opened, survey))
+        finally:
+            report.batch_job_ids = [each.job_id for each in run.done]
+        self._finalize(report, manifest=present, batch_job_ids=report.batch_job_ids)
+
+    def _send_whole(
+        self, opened: Source, survey: Survey, present: str | None, report: Report
+    ) -> None:
+        whole = self._whole(self._split(opened, survey), write_options(opened, survey))
+        self._finalize(report, manifest=present, whole=whole)
+
+    def _split(self, opened: Source, survey: Survey) -> Iterator[Batch]:
+        most = self.options.max_commands_per_batch
+        return iter_batches(opened, survey, max_commands_per_batch=most)
 
     def _whole(self, batches: Iterator[Batch], table: dict[str, str]) -> Upload:
         taken = list(islice(batches, 4))
@@ -392,11 +442,10 @@ class _Cycle:
         self,
         report: Report,
         *,
-        batch_job_ids: list[str] | tuple[str, ...] = (),
+        batch_job_ids: Sequence[str] = (),
         manifest: str | None = None,
         whole: Upload | None = None,
     ) -> None:
-        report.batch_job_ids = batch_job_ids
         job = submit_finalization(
             self.credentials,
             self.synchronization_id,
@@ -406,6 +455,9 @@ class _Cycle:
             manifest=manifest,
             whole=whole,
         )
+        self._follow(job, report)
+
+    def _follow(self, job: Job, report: Report) -> None:
         report.job_id = job.id
         wait_for_job(self.credentials, job.id, wait_seconds=self.options.wait_seconds)
 
@@ -447,6 +499,24 @@ class _Cycle:
             return 0
         removes = self.strategy == FinalizationStrategy.REMOVE_RESOURCES
         return counters.removed if removes else counters.updated
+
+
+def _unfinished(shelf: Shelf, last: Entry | None) -> Progress | None:
+    """Read how far a cycle came that is still open; ``None`` if there is none."""
+    before = shelf.read_progress()
+    if before is None or before.finalized:
+        return None
+    done = [each.job_id for each in before.done]
+    closed = last is not None and last.phase != Phase.WITHDRAWN and last.served(done)
+    return None if closed else before
+
+
+def _keep_present(shelf: Shelf, manifest: Manifest, before: Progress | None) -> str | None:
+    """Keep what is present once a cycle is sent: it, and what was sent before it in vain."""
+    if before is None:
+        return shelf.write_manifest(manifest)
+    held = shelf.read_manifest(before.manifest) if before.manifest else None
+    return shelf.write_manifest(merge_manifests([manifest, held])) if held else None
 
 
 def _template(template: str) -> str | Path | None:

@@ -188,6 +188,12 @@ def settle_last(
         return replace(finalizer, wait_seconds=wait_seconds).settle_last()
 
 
+def find_own(credentials: CollibraCredentials, synchronization_id: str) -> Entry | None:
+    """Find what an earlier attempt of this flow run has finalized; ``None`` if nothing."""
+    with credentials.get_client() as client:
+        return _finalizer(credentials, client, synchronization_id).find_own()
+
+
 def _finalizer(
     credentials: CollibraCredentials,
     client: CollibraClient,

@@ -184,7 +184,7 @@ def test_a_long_reason_fits_the_record(world: World) -> None:
             flow_run_name="synchronize-" + "ы" * 50,
             manifest=f"{uuid4().hex[:16]}/cycle-{uuid4().hex[:16]}.manifest",
             intended_on=world.now,
-            batch_job_ids=[str(uuid4()) for _ in range(500)],
+            batch_job_ids=tuple(str(uuid4()) for _ in range(500)),
             batch_name="Synchronization batch {}",
         )
         claimed = world.ledger.claim(intent, last or world.ledger.latest())
