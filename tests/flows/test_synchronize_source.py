@@ -29,6 +29,7 @@ from collibra_tasks.errors import (
     SourceError,
 )
 from collibra_tasks.sandbox import Sandbox
+from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
 from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
 from tests.conftest import DOMAIN, ImportCycle
@@ -451,3 +452,70 @@ def test_commands_may_come_from_python(credentials: CollibraCredentials, tenant:
 
     assert nightly().succeeded
     assert 12 == len(tenant.assets())
+
+
+def test_what_an_unfinished_cycle_brought_is_not_forgotten(mirror: Mirror, tenant: Sandbox) -> None:
+    """Assets that only a broken cycle brought are counted before the cycle that would lose them."""
+    mirror(20, strategy="REMOVE_RESOURCES")
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    with pytest.raises(JobIncompleteError):
+        mirror(40, max_commands_per_batch=30)
+    mirror(20, strategy="REMOVE_RESOURCES")
+
+    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=20"):
+        mirror(20, strategy="REMOVE_RESOURCES")
+
+
+def test_a_synchronization_without_a_record_is_not_taken_for_new(
+    mirror: Mirror, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """Where Collibra knows what Prefect has no record of, a person has to repeat the number."""
+    import_cycle(20)
+    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=12"):
+        mirror(12)
+    assert 1 == tenant.batches
+
+    assert mirror(12, accept_missing_count=12, accept_reason="moved from a script").succeeded
+
+
+def test_a_first_cycle_may_be_begun_again(mirror: Mirror, tenant: Sandbox) -> None:
+    """After a first cycle that broke, nobody is asked about what these runs themselves brought."""
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    with pytest.raises(JobIncompleteError):
+        mirror(20, max_commands_per_batch=10)
+
+    assert mirror(20).succeeded
+
+
+def test_a_lower_limit_is_respected(
+    mirror: Mirror, credentials: CollibraCredentials, tenant: Sandbox
+) -> None:
+    """Where the tenant's concurrency limit is lower than asked for, fewer batches go at once."""
+    ensure_tenant_limit(limit_name(credentials), 2)
+
+    assert mirror(20, max_commands_per_batch=5, max_concurrent_batches=4).succeeded
+    assert 4 == tenant.batches
+
+
+def test_a_retry_follows_its_own_cycle_past_later_ones(
+    credentials: CollibraCredentials, tenant: Sandbox, mirror: Mirror, export: Path
+) -> None:
+    """A run that is retried after others have had their cycles returns its own receipt."""
+    export.write_text(json.dumps(tables(20)))
+    seen: list[str | None] = []
+
+    @flow(retries=1)
+    def nightly() -> None:
+        options = CycleOptions(wait_seconds=20)
+        seen.append(synchronize(credentials, "nightly", str(export), options=options).job_id)
+        if len(seen) == 1:
+            mirror(19)
+            message = "somebody trips over the cable"
+            raise RuntimeError(message)
+
+    nightly()
+
+    assert seen[0] == seen[1]
+    assert (2, 2) == (tenant.batches, tenant.finalizations)
