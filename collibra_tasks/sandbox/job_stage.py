@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from collibra_tasks.sandbox import kinds
@@ -33,6 +33,13 @@ class JobStage:
     def run_jobs_for(self, seconds: float) -> None:
         """Let jobs that are started from now on take that long, by the tenant's clock."""
         self._tenant.state.jobs.seconds = seconds
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the tenant's clock be so much later from now on; tokens keep their own time."""
+        with self._tenant.lock:
+            state, passed = self._tenant.state, timedelta(seconds=seconds)
+            before = state.clock
+            state.clock = lambda: before() + passed
 
     def finish_jobs(self) -> None:
         """End every job that has not ended, now."""

@@ -156,6 +156,9 @@ def test_nothing_is_sent_until_an_unknown_outcome_is_settled(
     with pytest.raises(OutcomeUnknownError):
         finalize(credentials, job_id)
 
+    with pytest.raises(FinalizationRefusedError):
+        settle(credentials, Resolution.NOT_SENT)  # the request could still be on its way
+    tenant.pass_time(300)
     entry = settle(credentials, Resolution.NOT_SENT)
     assert entry.settlement is not None
     assert ("Ada", "looked at the list") == (entry.settlement.by, entry.settlement.reason)
