@@ -489,7 +489,8 @@ def _unsettled(ledger: Ledger, entry: Entry, findings: Findings) -> str:
     )
     return (
         f"whether the cycle of {entry.synchronization_id!r} was finalized is not known: flow run "
-        f"{entry.flow_run_name or '?'} sent the request or was about to, and {told}. Nothing more "
+        f"{entry.flow_run_name or '?'} ({entry.flow_run_id or 'no id'}) sent the request or was "
+        f"about to, and {told}. Nothing more "
         "is sent until a person has looked at the job list in Collibra and settled it: run the "
         f"deployment resolve-finalization for this synchronization (record: Prefect variable "
         f"{ledger.name_of(entry)})"

@@ -15,7 +15,9 @@ AuthType = Literal["basic", "bearer", "oauth"]
 
 
 class FinalizationStrategy(StrEnum):
-    """What finalization does to assets that did not come back. Source: documented."""
+    """What finalization does to assets that did not come back."""
+
+    # Source: documented.
 
     REMOVE_RESOURCES = "REMOVE_RESOURCES"
     CHANGE_STATUS = "CHANGE_STATUS"
@@ -45,7 +47,9 @@ class OnGuard(StrEnum):
 
 
 class RelationsAction(StrEnum):
-    """What a batch does to relations that an asset already has. Source: documented."""
+    """What a batch does to relations that an asset already has."""
+
+    # Source: documented.
 
     ADD_OR_IGNORE = "ADD_OR_IGNORE"
     REPLACE = "REPLACE"

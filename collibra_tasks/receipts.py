@@ -87,7 +87,7 @@ def render_receipt(receipt: Receipt) -> str:
 def _headline(receipt: Receipt) -> str:
     name = receipt.synchronization_id
     if receipt.not_sent:
-        return f"{name}: not finalized, nothing was sent"
+        return f"{name}: not finalized by this run, nothing was removed"
     if receipt.succeeded:
         return f"{name}: finalized"
     if receipt.state is None:
@@ -98,6 +98,8 @@ def _headline(receipt: Receipt) -> str:
 def _sentence(receipt: Receipt) -> str:
     status = receipt.missing_asset_status_id
     told = SENTENCES[receipt.strategy].format(status=status)
+    if receipt.not_sent:
+        return f"Asked for: {receipt.strategy.value}."
     return f"{receipt.strategy.value}: {told}."
 
 
@@ -133,7 +135,7 @@ def _counters(summary: ImportSummary | None) -> str:
         for kind, count in summary.counters.items()
     ]
     if not rows:
-        return "The tenant's summary counts nothing."
+        return "The tenant's summary names no change."
     return "## What changed\n\n" + render_table(
         ("Resource", "Added", "Updated", "Removed", "Failed"), rows
     )

@@ -20,7 +20,7 @@ def resolve(
     longest_request_seconds: float = 200.0,
     findings: Findings | None = None,
 ) -> Entry:
-    """Write down what a person found out about the newest entry.
+    """Write down what a person found out about the newest entry; with ``leave``, only read it.
 
     Args:
         client: The tenant.
@@ -35,7 +35,8 @@ def resolve(
         FinalizationRefusedError: If there is nothing to settle, or it can't be true.
     """
     entry = ledger.latest()
-    if entry is None or not entry.open:
+    leave = settlement.resolution == Resolution.LEAVE
+    if entry is None or not (entry.open or leave):
         said = f"the last one is {entry.phase}" if entry else "nothing was ever finalized from here"
         message = f"there is nothing to settle for {ledger.synchronization_id!r}: {said}"
         raise FinalizationRefusedError(message)
@@ -45,6 +46,11 @@ def resolve(
             f"said; say adopt_job if job {job_id} closed this cycle, or leave job_id empty"
         )
         raise FinalizationRefusedError(message)
+    if leave:
+        return entry
+    if not (settlement.by.strip() and settlement.reason.strip()):
+        message = "nothing was settled: say who settles it (resolved_by), and why (reason)"
+        raise FinalizationRefusedError(message)
     match settlement.resolution:
         case Resolution.ADOPT_JOB:
             entry = _adopt(client, ledger, entry, job_id)
@@ -53,8 +59,6 @@ def resolve(
             entry = entry.withdrawn()
         case Resolution.ENDED:
             entry = replace(entry, phase=Phase.ENDED, outcome="settled by a person")
-        case Resolution.LEAVE:
-            pass
     settled = replace(entry, settlement=settlement)
     ledger.update(settled)
     return settled

@@ -105,8 +105,9 @@ class CollibraConnection(BaseModel):
         ]
         if surplus:
             message = (
-                f"exactly one way to authenticate must be set: leave {' and '.join(surplus)} "
-                f"empty, or choose another {self._spelled('auth_type')} than {self.auth_type!r}"
+                "exactly one way to authenticate must be set, and there are more: leave "
+                f"{' and '.join(surplus)} empty to authenticate with {self.auth_type!r}, or fill "
+                f"in only those and set {self._spelled('auth_type')} accordingly"
             )
             raise ValueError(message)
         return self

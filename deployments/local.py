@@ -186,7 +186,7 @@ def last_receipt() -> str:
     }
     with get_client(sync_client=True) as client:
         found = client.request("POST", "/artifacts/filter", json=query).json()
-    return next(str(row["data"]) for row in found if "nothing was sent" not in row["data"])
+    return next(str(row["data"]) for row in found if "not finalized" not in row["data"])
 
 
 def export_of(tables: int) -> list[dict[str, Any]]:

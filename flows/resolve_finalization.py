@@ -20,8 +20,8 @@ from collibra_tasks import (
 def resolve_finalization(
     credentials: CollibraCredentials,
     synchronization_id: Annotated[str, Field(min_length=1, max_length=50)],
-    resolved_by: Annotated[str, Field(min_length=1, max_length=100)],
-    reason: Annotated[str, Field(min_length=1, max_length=500)],
+    resolved_by: Annotated[str, Field(max_length=100)] = "",
+    reason: Annotated[str, Field(max_length=500)] = "",
     resolution: Resolution = Resolution.LEAVE,
     job_id: str = "",
     wait_seconds: Annotated[float, Field(ge=0)] = 3600,
@@ -34,10 +34,11 @@ def resolve_finalization(
     Args:
         credentials: The tenant and the account.
         synchronization_id: The synchronization whose last finalization is unknown.
-        resolved_by: Who settles it; your name.
-        reason: How it was found out.
+        resolved_by: Who settles it; your name. With leave, nobody has to say.
+        reason: How it was found out; kept with the record.
         resolution: adopt_job - the job below closed the cycle, follow it; not_sent - Collibra never
-            got the request, the cycle is still open; ended - it was carried out, its job is gone;
+            got the request, the cycle is still open (can be said once no request can be under way
+            any more, a few minutes after it was made); ended - it was carried out, its job is gone;
             leave - show what is known, change nothing.
         job_id: For adopt_job, the job in Collibra.
         wait_seconds: For adopt_job, how long to follow the job, in seconds.

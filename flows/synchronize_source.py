@@ -42,7 +42,7 @@ def synchronize_source(
     max_missing_percent: Annotated[float, Field(ge=0, le=100)] = 20.0,
     min_population: Annotated[int, Field(ge=0)] = 10,
     on_guard: OnGuard = OnGuard.FAIL,
-    accept_missing_count: int | None = None,
+    accept_missing_count: Annotated[int, Field(ge=0)] | None = None,
     accept_reason: str = "",
     approval_seconds: Annotated[int, Field(ge=60)] = 86_400,
     max_commands_per_batch: Annotated[int, Field(ge=1, le=50_000)] = 10_000,
@@ -69,23 +69,26 @@ def synchronize_source(
         source: A path, a glob such as exports/*.json, or a list of paths, as the worker sees them.
             Import commands as a JSON array or JSON lines, or tables with a template; gzip too.
         strategy: CHANGE_STATUS marks missing assets with the status below, and an asset that comes
-            back is restored; REMOVE_RESOURCES deletes them; IGNORE leaves them alone, and they can
-            come back only as they are.
+            back is restored; REMOVE_RESOURCES deletes them; IGNORE leaves them as they are, and
+            the next cycle, compared with this one, does not look at them again.
         missing_asset_status_id: For CHANGE_STATUS, the UUID of a status. Keep to one: assets that
             come back are restored only by the same.
-        file_format: Where the file's name does not tell.
-        template: For CSV and Excel: the template, as JSON text or as the path of a file.
-        csv: For CSV: how it is written.
+        file_format: json, jsonl, csv or excel. Empty: by the file's ending (.json, .jsonl, .csv,
+            .xlsx, each also with .gz).
+        template: For CSV and Excel: a JSON array of import commands in which ${column} stands for
+            a cell; the text itself, or the path of a file.
+        csv: For CSV: how it is written. Collibra's separator is a semicolon.
         sheet: For Excel: the sheet; empty for the first.
         max_missing_count: The most assets that may go missing without anybody being asked.
-        max_missing_percent: The largest share of the last cycle that may, 0 to 100.
-        min_population: The share counts for cycles of at least so many assets.
+        max_missing_percent: The largest share of the last cycle's assets that may, 0 to 100.
+        min_population: The percentage is looked at only if the last cycle had at least so many
+            assets; in a smaller one, one asset is a large share.
         on_guard: Beyond these limits: fail ends the run; ask shows the names and asks a person.
         accept_missing_count: For one run by hand: the number of missing assets that is right. Any
             other number refuses, and so does a scheduled run.
         accept_reason: Why it is right; kept with the receipt.
         approval_seconds: How long a person has to answer, in seconds; after that nothing is sent.
-        max_commands_per_batch: 1 to 50,000.
+        max_commands_per_batch: How many import commands go in one request, 1 to 50,000.
         max_concurrent_batches: 1 to 8. Collibra nowhere says that more than one is safe.
         continue_on_error: Let a batch keep its good commands when others fail. The cycle is not
             finalized then, either.
@@ -94,8 +97,9 @@ def synchronize_source(
         evict_before: Let Collibra forget what it was sent before. Unchanged commands are skipped
             otherwise, and what was edited by hand stays edited.
         one_call: For a small source: send and finalize in one request, after the guard has agreed.
-        storage: A storage block such as s3-bucket/manifests, to remember what cycles held. Empty: a
-            folder on the worker; then every run should be on the same one.
+        storage: A saved block of Prefect that can be written to, such as s3-bucket/manifests, to
+            remember what cycles held. Empty: a folder on the worker; then every run should be on
+            the same one.
         wait_seconds: How long to follow each job, in seconds.
         on_overlap: While another run is in a cycle of this synchronization: attach waits for its
             end; skip and fail end at once.

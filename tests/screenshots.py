@@ -62,7 +62,7 @@ def finalized(api: httpx.Client) -> str:
     """Find the receipt of the last cycle that was finalized."""
     query = {"artifacts": {"key": {"any_": [RECEIPT]}}, "sort": "CREATED_DESC"}
     rows = api.post("/artifacts/filter", json=query).json()
-    return next(str(row["id"]) for row in rows if "nothing was sent" not in row["data"])
+    return next(str(row["id"]) for row in rows if "not finalized" not in row["data"])
 
 
 def suspended(api: httpx.Client, deployment: str) -> str:

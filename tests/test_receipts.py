@@ -26,7 +26,7 @@ def receipt(**changes: Any) -> Receipt:
     [
         ({"job_id": "1", "state": "COMPLETED", "result": "SUCCESS"}, "nightly: finalized"),
         ({}, "nightly: outcome not known"),
-        ({"not_sent": True}, "nightly: not finalized, nothing was sent"),
+        ({"not_sent": True}, "nightly: not finalized by this run, nothing was removed"),
         ({"job_id": "1"}, "nightly: not ended yet"),
         (
             {"job_id": "1", "state": "COMPLETED", "result": "ABORTED"},
@@ -89,7 +89,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "None" not in text
     assert "Took" not in text
     assert "keeps no summary" in render_receipt(receipt(job_id="1"))
-    assert "counts nothing" in render_receipt(receipt(job_id="1", summary=ImportSummary()))
+    assert "names no change" in render_receipt(receipt(job_id="1", summary=ImportSummary()))
 
 
 def test_what_the_tenant_says_can_not_break_the_table() -> None:

@@ -97,7 +97,11 @@ def _find_column(name: str, header: Sequence[str] | None, columns: int, file: st
         raise SourceError(f"{file}: the template names column {name!r}, but there is no header row")
     if (found := header.count(name)) != 1:
         there = "is not in the header" if not found else f"is in the header {found} times"
-        raise SourceError(f"{file}: the column {name!r} that the template names {there}")
+        alone = "; is the separator right?" if len(header) == 1 else ""
+        raise SourceError(
+            f"{file}: the column {name!r} that the template names {there}, which reads "
+            f"{', '.join(map(repr, header))}{alone}"
+        )
     return header.index(name) + 1
 
 

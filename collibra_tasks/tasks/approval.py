@@ -27,8 +27,10 @@ NAMES_IN_FORM = 50
 class Approval(RunInput):
     """What a person answers."""
 
-    expected_number: int = Field(description="How many assets may go missing: repeat the number.")
-    reason: str = Field(description="Why that is right; it is kept with the receipt.")
+    expected_number: int = Field(
+        ge=0, description="How many assets may go missing: repeat the number. Any other refuses."
+    )
+    reason: str = Field(min_length=1, description="Why that is right; it is kept with the receipt.")
 
 
 def pass_guard(
@@ -87,12 +89,15 @@ def _accept(verdict: RemovalVerdict, number: int, reason: str) -> str:
         )
         raise FinalizationRefusedError(message, reasons=verdict.reasons)
     if not reason.strip():
-        message = "not sent: whoever overrides the guard says why (accept_reason)"
+        message = (
+            "not sent, nothing changed in Collibra: whoever overrides the guard says why "
+            "(accept_reason, or Reason in the form)"
+        )
         raise FinalizationRefusedError(message, reasons=verdict.reasons)
     if _was_scheduled():
         message = (
-            "not sent: accept_missing_count is for one run by hand, and this one was started by "
-            f"its schedule ({reasons})"
+            "not sent, nothing changed in Collibra: accept_missing_count is for one run by hand, "
+            f"and this one was started by its schedule ({reasons})"
         )
         raise FinalizationRefusedError(message, reasons=verdict.reasons)
     return f"The guard was overridden: {reasons}. Accepted because: {reason.strip()}"

@@ -241,9 +241,9 @@ class _Bar:
             self._artifact,
             round(100 * self._done / max(self._commands, 1), 1),
             description=(
-                f"{self.sent} batches sent, {self._batches - self._failed} done, "
+                f"Batches: {self.sent} sent, {self._batches - self._failed} done, "
                 f"{self._failed} failed; {self._done:,} of {self._commands:,} commands, "
-                f"{rate:,.0f} a second, about {left:,.0f} s left"
+                f"{rate:,.0f} a second" + (f", about {left:,.0f} s left" if left else "")
             ),
         )
 

@@ -13,7 +13,7 @@ from slugify import slugify
 from collibra_tasks.adopting import Findings
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.finalizing import Finalizer
-from collibra_tasks.ledger import Entry, Ledger, Resolution, Settlement
+from collibra_tasks.ledger import Entry, Ledger, Phase, Resolution, Settlement
 from collibra_tasks.models import Job
 from collibra_tasks.receipts import render_table
 from collibra_tasks.resolving import resolve
@@ -76,15 +76,31 @@ def _find(finalizer: Finalizer) -> Findings:
     return finalizer.find(entry) if entry is not None and entry.open else Findings()
 
 
+PHASES = {
+    Phase.INTENDED: "not known whether it was sent",
+    Phase.SENT: "sent, its end not recorded yet",
+    Phase.ENDED: "finalized before",
+    Phase.WITHDRAWN: "not sent",
+}
+ADVICE = (
+    "Look at the job list in Collibra, around the moment above. If one of its jobs closed this "
+    "cycle, run this deployment again with `adopt_job` and its `job_id`; if there is none, and "
+    "assets still are as they were, with `not_sent`; if the cycle was closed and the job is gone, "
+    "with `ended`."
+)
+
+
 def _render(ledger: Ledger, entry: Entry, candidates: tuple[Job, ...]) -> str:
     settlement = entry.settlement
     facts = [
         ("Record", f"`{ledger.name_of(entry)}`"),
-        ("Phase", entry.phase),
+        ("Phase", f"`{entry.phase}`: {PHASES[entry.phase]}"),
         ("Strategy", entry.strategy),
-        ("Flow run", entry.flow_run_name),
+        ("Flow run", f"{entry.flow_run_name} (`{entry.flow_run_id}`)"),
         ("Intended", f"{entry.intended_on} by the tenant's clock" if entry.intended_on else None),
+        ("Batches of this cycle", ", ".join(f"`{job}`" for job in entry.batch_job_ids)),
         ("Job", entry.job_id),
+        ("Outcome", entry.outcome),
     ]
     if settlement is not None:
         facts += [
@@ -95,12 +111,15 @@ def _render(ledger: Ledger, entry: Entry, candidates: tuple[Job, ...]) -> str:
     rows = [
         (job.id, job.name or "", job.state or "", f"{job.created_on or ''}") for job in candidates
     ]
-    found = render_table(("Job", "Name", "State", "Created"), rows) if rows else "None."
-    return "\n\n".join(
-        [
-            f"# {entry.synchronization_id}: {entry.phase}",
-            render_table(("", ""), [(name, value) for name, value in facts if value]),
-            "## Jobs of the account that it may have started",
-            found,
-        ]
+    found = (
+        render_table(("Job", "Name", "State", "Created"), rows)
+        if rows
+        else "None that this account can see."
     )
+    parts = [
+        f"# {entry.synchronization_id}: {PHASES[entry.phase]}",
+        render_table(("", ""), [(name, value) for name, value in facts if value]),
+    ]
+    if entry.open:
+        parts += [ADVICE, "## Jobs of the account that it may have started", found]
+    return "\n\n".join(parts)

@@ -172,6 +172,20 @@ def test_a_job_goes_with_adopting_only(world: World) -> None:
             say(world, resolution, job_id="some-job")
 
 
+def test_looking_changes_nothing(world: World) -> None:
+    """To leave it as it is needs no name and no reason, and the record stays as it was."""
+    world.tenant.lose_next_answer(before_commit=True)
+    finalize(world, world.import_batch())
+    before = world.ledger.latest()
+
+    say(world, Resolution.LEAVE, reason="")
+
+    assert before == world.ledger.latest()
+    world.now += LONGEST_WAY * 2
+    with pytest.raises(FinalizationRefusedError):
+        say(world, Resolution.NOT_SENT, reason=" ")
+
+
 def test_a_long_reason_fits_the_record(world: World) -> None:
     """However much is on record, a person's word is written down, cut short if it must be."""
     last = None
