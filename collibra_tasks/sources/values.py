@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import Field
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.sources.identifiers import ASSET, CONTAINERS, Identity
@@ -82,22 +84,24 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvOptions:
-    """How a CSV file is written; the names and defaults are Collibra's, but for the header.
+    """How a CSV file is written; the names and defaults are Collibra's, but for the header."""
 
-    Attributes:
-        separator: One character between two cells.
-        quote: One character around a cell.
-        escape: One character before a quote inside quotes; empty for none. A doubled quote is
-            understood as well.
-        header_row: Whether the first row names the columns. Collibra's own default is no.
-        ignore_leading_whitespace: Whether blanks after a separator are dropped.
-    """
-
-    separator: str = ";"
-    quote: str = '"'
-    escape: str = "\\"
-    header_row: bool = True
-    ignore_leading_whitespace: bool = False
+    separator: Annotated[str, Field(description="One character between two cells.")] = ";"
+    quote: Annotated[str, Field(description="One character around a cell.")] = '"'
+    escape: Annotated[
+        str,
+        Field(
+            description="One character before a quote inside quotes; empty for none. A doubled "
+            "quote is understood as well."
+        ),
+    ] = "\\"
+    header_row: Annotated[
+        bool,
+        Field(description="Whether the first row names the columns. Collibra's own default is no."),
+    ] = True
+    ignore_leading_whitespace: Annotated[
+        bool, Field(description="Whether blanks after a separator are dropped.")
+    ] = False
 
     def __post_init__(self) -> None:
         """Refuse what no reader understands."""
