@@ -163,11 +163,6 @@ class Finalizer:
         same = [each for each in entries if each.served(order.batch_job_ids)]
         return self._follow(same[0]) if same else None
 
-    def find_own(self) -> Entry | None:
-        """Find what an earlier attempt of this run has sent; ``None`` if it has sent nothing."""
-        own = (each for each in self.ledger.entries() if self.run.retries(each))
-        return next((each for each in own if each.phase != Phase.WITHDRAWN), None)
-
     def settle_last(self) -> Entry | None:
         """Return the newest entry, closed: until then no batch can be sure of its cycle.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from collibra_tasks.adopting import Findings
 from collibra_tasks.client import CollibraClient
-from collibra_tasks.errors import FinalizationRefusedError, NotFoundError
+from collibra_tasks.errors import CollibraError, FinalizationRefusedError, NotFoundError
 from collibra_tasks.ledger import Entry, Ledger, Phase, Resolution, Settlement
+from collibra_tasks.models import RUNNING_STATES
 
 
 def resolve(
@@ -58,10 +60,26 @@ def resolve(
             _check_not_sent(client, entry, findings or Findings(), longest_request_seconds)
             entry = entry.withdrawn()
         case Resolution.ENDED:
-            entry = replace(entry, phase=Phase.ENDED, outcome="settled by a person")
+            entry = _end(client, entry)
     settled = replace(entry, settlement=settlement)
     ledger.update(settled)
     return settled
+
+
+def _end(client: CollibraClient, entry: Entry) -> Entry:
+    job = None
+    if entry.job_id is not None:
+        with suppress(CollibraError):  # it is gone, or says what nobody understands
+            job = client.get_job(entry.job_id)
+    if job is not None and job.state in RUNNING_STATES:
+        message = (
+            f"nothing was settled: job {job.id} is {job.state}, so it has not ended; run the flow "
+            "again to follow it"
+        )
+        raise FinalizationRefusedError(message)
+    if job is not None and job.ended:
+        return entry.ended(job)
+    return replace(entry, phase=Phase.ENDED, outcome="settled by a person")
 
 
 def _check_not_sent(

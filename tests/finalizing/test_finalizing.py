@@ -186,6 +186,22 @@ def test_looking_changes_nothing(world: World) -> None:
         say(world, Resolution.NOT_SENT, reason=" ")
 
 
+def test_what_still_runs_has_not_ended(world: World) -> None:
+    """Nobody settles as ended a job that the tenant says is at work."""
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    assert finalize(world, batch).job is not None
+
+    with pytest.raises(FinalizationRefusedError):
+        say(world, Resolution.ENDED)
+    world.tenant.finish_jobs()
+    say(world, Resolution.ENDED)
+
+    entry = world.ledger.latest()
+    assert entry is not None
+    assert "COMPLETED, SUCCESS" == entry.outcome
+
+
 def test_a_long_reason_fits_the_record(world: World) -> None:
     """However much is on record, a person's word is written down, cut short if it must be."""
     last = None
