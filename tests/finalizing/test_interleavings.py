@@ -67,12 +67,12 @@ class Interleavings(RuleBasedStateMachine):
         self.world.start(tuple(evidence), on_overlap)
 
     @precondition(lambda self: len(self.live) < MOST_LIVE_RUNS)
-    @rule(pick=st.integers(0, 99))
-    def retry(self, pick: int) -> None:
+    @rule(pick=st.integers(0, 99), anew=st.booleans())
+    def retry(self, pick: int, anew: bool) -> None:  # noqa: FBT001 - as above
         process = self.world.processes[pick % len(self.world.processes)]
         latest = [each for each in self.world.processes if each.run.id == process.run.id][-1]
         if latest.over:
-            self.world.retry(latest)
+            self.world.retry(latest, tuple(self.batches[-1:]) if anew else None)
 
     @precondition(lambda self: self.live)
     @rule(pick=st.integers(0, MOST_LIVE_RUNS - 1), steps=st.integers(1, 25))
@@ -185,15 +185,15 @@ class Interleavings(RuleBasedStateMachine):
     @invariant()
     def what_is_done_stays_done(self) -> None:
         """Let a retry of a run that found its job find the same one, and never be refused."""
-        done: dict[str | None, str] = {}
+        done: dict[object, str] = {}
         for process in self.world.processes:
-            run_id = process.run.id
-            if run_id in done:
-                assert process.job is None or process.job.id == done[run_id]
+            asked = (process.run.id, process.order.batch_job_ids)
+            if asked in done:
+                assert process.job is None or process.job.id == done[asked]
                 refused = isinstance(process.error, FinalizationRefusedError)
                 assert not refused or process.on_overlap != OnOverlap.ATTACH, process.error
             if process.job is not None:
-                done.setdefault(run_id, process.job.id)
+                done.setdefault(asked, process.job.id)
 
     @invariant()
     def every_end_is_told(self) -> None:

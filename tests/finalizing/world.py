@@ -224,9 +224,12 @@ class World:
         order = Order(strategy=FinalizationStrategy.REMOVE_RESOURCES, batch_job_ids=batch_job_ids)
         return self.begin(self.new_run(), order, on_overlap)
 
-    def retry(self, process: Process) -> Process:
+    def retry(self, process: Process, batch_job_ids: tuple[str, ...] | None = None) -> Process:
+        """Begin a run again, with the batches that it had, or with others that it sent anew."""
         run = replace(process.run, attempt=process.run.attempt + 1)
-        return self.begin(run, process.order, process.on_overlap)
+        batches = process.order.batch_job_ids if batch_job_ids is None else batch_job_ids
+        order = replace(process.order, batch_job_ids=batches)
+        return self.begin(run, order, process.on_overlap)
 
     def new_run(self) -> Run:
         self.runs += 1
