@@ -97,7 +97,7 @@ class BatchRun:
     Attributes:
         commands: How many commands there are in all.
         most_at_once: How many jobs may be at work together, 1 to 8.
-        proven: Jobs of an earlier attempt by the digests of their batches.
+        earlier: What an earlier attempt of this run has sent; what is done of it stays so.
         past: What was finalized before; no job from then proves anything now.
         manifest: Where it is kept what is present once all is sent.
         began_new: Whether the tenant did not know the synchronization before.
@@ -112,7 +112,7 @@ class BatchRun:
     relations_action: RelationsAction | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 3600.0
-    proven: Mapping[str, str] = field(default_factory=dict)
+    earlier: Sequence[SentBatch] = ()
     past: Past = field(default_factory=Past)
     manifest: str | None = None
     began_new: bool = False
@@ -181,9 +181,10 @@ class BatchRun:
         ).id
 
     def _proven(self, batch: Batch) -> str | None:
-        job_id = self.proven.get(batch.digest)
-        if job_id is None:
+        found = [each.job_id for each in self.earlier if each.digest == batch.digest]
+        if not found:
             return None
+        job_id = found[-1]
         with self.credentials.get_client() as client:
             try:
                 job = client.get_job(job_id)
@@ -206,11 +207,13 @@ class BatchRun:
         bar.tell(done=batch.commands)
 
     def _write(self) -> None:
+        again = {each.digest for each in self.sent}
+        earlier = [each for each in self.earlier if each.digest not in again]
         self.shelf.write_progress(
             Progress(
                 flow_run_id=runtime.flow_run.get_id(),
                 flow_run_name=runtime.flow_run.get_name(),
-                sent=tuple(self.sent),
+                sent=(*earlier, *self.sent),
                 done=tuple(self.done),
                 manifest=self.manifest,
                 began_new=self.began_new,

@@ -386,7 +386,6 @@ class _Cycle:
         shelf: Shelf,
         report: Report,
     ) -> None:
-        sent_before = start.own_progress.sent if start.own_progress else ()
         run = BatchRun(
             credentials=self.credentials,
             synchronization_id=self.synchronization_id,
@@ -397,7 +396,7 @@ class _Cycle:
             relations_action=self.options.relations_action,
             options=write_options(opened, survey),
             wait_seconds=self.options.wait_seconds,
-            proven={each.digest: each.job_id for each in sent_before},
+            earlier=start.own_progress.sent if start.own_progress else (),
             past=start.past,
             manifest=present,
             began_new=start.is_new,

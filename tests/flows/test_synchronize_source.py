@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow
+from prefect import flow, runtime
 from prefect.client.orchestration import get_client
 
 from collibra_tasks import (
@@ -29,6 +29,7 @@ from collibra_tasks.errors import (
     SourceError,
 )
 from collibra_tasks.sandbox import Sandbox
+from collibra_tasks.shelf import Progress, Shelf
 from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
 from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
@@ -297,6 +298,35 @@ def test_a_restart_sends_only_what_is_not_proven(
     assert nightly().succeeded
     assert 2 + 1 + 1 == tenant.batches
     assert 1 == tenant.finalizations
+
+
+def test_a_restart_that_dies_at_once_forgets_nothing(
+    credentials: CollibraCredentials,
+    tenant: Sandbox,
+    export: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often a run is broken off, what is proven done is not sent again."""
+    export.write_text(json.dumps(tables(30)))
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=2)
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    write = Shelf.write_progress
+
+    def write_and_die(shelf: Shelf, progress: Progress) -> None:
+        write(shelf, progress)
+        if runtime.flow_run.get_run_count() == 2:
+            message = "the power is gone"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr(Shelf, "write_progress", write_and_die)
+
+    @flow(retries=2)
+    def nightly() -> Receipt:
+        options = CycleOptions(max_commands_per_batch=10, wait_seconds=20)
+        return synchronize(credentials, "nightly", str(export), options=options)
+
+    assert nightly().succeeded
+    assert 2 + 1 + 1 == tenant.batches
 
 
 def test_a_retry_after_the_finalization_sends_no_batch(
