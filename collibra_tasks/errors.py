@@ -218,7 +218,15 @@ class OverlapError(FinalizationRefusedError):
 
 
 class SourceError(CollibraError):
-    """The source is no list of import commands; nothing was sent."""
+    """The source is no list of import commands; nothing was finalized.
+
+    Where it was so from the beginning, nothing was sent either; a file that changes while its
+    batches are sent is found out later.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep what is wrong and where, and what it means."""
+        super().__init__(f"{message}; nothing was finalized")
 
 
 def may_repeat(error: BaseException, *, write: bool) -> bool:
