@@ -96,7 +96,7 @@ def _render(ledger: Ledger, entry: Entry, candidates: tuple[Job, ...]) -> str:
         ("Record", f"`{ledger.name_of(entry)}`"),
         ("Phase", f"`{entry.phase}`: {PHASES[entry.phase]}"),
         ("Strategy", entry.strategy),
-        ("Flow run", f"{entry.flow_run_name} (`{entry.flow_run_id}`)"),
+        ("Flow run", entry.flow_run_name and f"{entry.flow_run_name} (`{entry.flow_run_id}`)"),
         ("Intended", f"{entry.intended_on} by the tenant's clock" if entry.intended_on else None),
         ("Batches of this cycle", ", ".join(f"`{job}`" for job in entry.batch_job_ids)),
         ("Job", entry.job_id),
