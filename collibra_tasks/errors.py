@@ -14,7 +14,7 @@ CollibraError
 ├ JobTimedOutError          we stopped looking; the job goes on
 ├ FinalizationRefusedError  our own guard said no; nothing was sent
 │  └ OverlapError           another run is finalizing, and we were told not to follow it
-└ SourceError               the source is no list of import commands; nothing was sent
+└ SourceError               the source is no list of import commands; nothing was finalized
 """
 
 from __future__ import annotations

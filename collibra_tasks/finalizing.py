@@ -26,7 +26,7 @@ from collibra_tasks.errors import (
     OutcomeUnknownError,
     OverlapError,
 )
-from collibra_tasks.ledger import Entry, Ledger, Past, Phase, shape_of
+from collibra_tasks.ledger import UNSEEN, Entry, Ledger, Past, Phase, shape_of
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, TenantVersion, Upload
 from collibra_tasks.waiting import GRACE_SECONDS, Clock, submit_when_free, wait_for_job
 
@@ -154,14 +154,15 @@ class Finalizer:
 
     def _found_before(self, order: Order, evidence: Evidence) -> Job | None:
         """Find the job that an earlier attempt of this run sent or followed, if it did."""
-        entries = [
-            each for each in self.ledger.entries() if each.phase in {Phase.SENT, Phase.ENDED}
-        ]
-        own = [each for each in entries if self.run.retries(each)]
-        if own and not self._newer(own[0], evidence):
-            return self._follow(own[0])
-        same = [each for each in entries if each.served(order.batch_job_ids)]
-        return self._follow(same[0]) if same else None
+        own = self.find_own()
+        if own and not self._newer(own, evidence):
+            return self._follow(own)
+        same = self._closed_with(order.batch_job_ids)
+        return self._follow(same) if same else None
+
+    def find_own(self) -> Entry | None:
+        """Find what an earlier attempt of this run has finalized; ``None`` if nothing."""
+        return next(filter(self.run.retries, self._effective()), None)
 
     def settle_last(self) -> Entry | None:
         """Return the newest entry, closed: until then no batch can be sure of its cycle.
@@ -171,7 +172,7 @@ class Finalizer:
             JobTimedOutError: If it does not end in time.
         """
         entry = self._newest()
-        if entry is None or not entry.open or entry.job_id is None or self.run.wrote(entry):
+        if entry is None or not entry.open or entry.job_id is None or self.run.retries(entry):
             return entry
         entry = entry.ended(self._wait_for(entry.job_id))
         self.ledger.update(entry)
@@ -205,9 +206,10 @@ class Finalizer:
         """Find the job whose outcome is ours too; ``None`` if this run is to send."""
         if entry.phase == Phase.WITHDRAWN:
             return None
-        brings = order.whole is not None or bool(self._newer(entry, evidence))
-        if self.run.retries(entry) and not self._newer(entry, evidence):
+        newer = self._newer(entry, evidence)
+        if self.run.retries(entry) and not newer:
             return self._follow(entry)
+        brings = order.whole is not None or bool(newer)
         left_open = entry.phase == Phase.SENT
         if left_open:
             job = self._look(str(entry.job_id))
@@ -221,7 +223,7 @@ class Finalizer:
             self.ledger.update(entry)
         if brings or not self._concerns(entry, evidence, left_open=left_open):
             return None
-        return self._attach(self._closed_by(evidence) or entry)
+        return self._attach(self._closed_with(order.batch_job_ids) or entry)
 
     def _concerns(self, entry: Entry, evidence: Evidence, *, left_open: bool) -> bool:
         """Tell whether an ended finalization is what this run was asked to bring about."""
@@ -231,11 +233,12 @@ class Finalizer:
         called_again = of_one_caller and entry.root_flow_run_id == self.run.root_id
         return left_open or called_again or self._was_due_before(entry)
 
-    def _closed_by(self, evidence: Evidence) -> Entry | None:
+    def _closed_with(self, batch_job_ids: Sequence[str]) -> Entry | None:
         """Find the finalization that these very batches served."""
-        cycle = [job.id for job in evidence()]
-        entries = (each for each in self.ledger.entries() if each.took_effect)
-        return next((each for each in entries if each.served(cycle)), None)
+        return next((each for each in self._effective() if each.served(batch_job_ids)), None)
+
+    def _effective(self) -> Iterator[Entry]:
+        return (each for each in self.ledger.entries() if each.took_effect)
 
     def _newer(self, entry: Entry, evidence: Evidence) -> list[Job]:
         """Return the batches that a finalization can't have closed: they came after it."""
@@ -429,15 +432,15 @@ def job_of(entry: Entry) -> Job:
     """Return the job that an entry names, to be followed.
 
     Raises:
-        FinalizationRefusedError: If a person has said that it ended, and no job is known.
+        FinalizationRefusedError: If a person has said that it ended, and no job can be asked.
     """
-    if entry.job_id is not None:
+    if entry.job_id is not None and entry.outcome != UNSEEN:
         return Job(id=entry.job_id)
     said = entry.settlement
     by = f", as {said.by} said on {said.on:%Y-%m-%d} ({said.reason})" if said else ""
     message = (
         f"nothing was sent: this cycle of {entry.synchronization_id!r} was finalized before{by}, "
-        "and its job is not known, so there is nothing to follow"
+        "and its job is gone or was never known, so there is nothing to follow"
     )
     raise FinalizationRefusedError(message)
 

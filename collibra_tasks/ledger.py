@@ -32,6 +32,8 @@ MOST_BYTES = 4_900
 MOST_MANIFESTS = 10
 """After more failed finalizations in a row it can't be told any more what the tenant holds."""
 SLUG_LENGTH = 40
+UNSEEN = "settled by a person"
+"""The outcome of a job that can't be asked any more."""
 ID_IN_NAME = "{}"
 """Stands for the synchronization's id in the shape of a job's name."""
 
@@ -138,8 +140,8 @@ class Entry:
 
     @property
     def took_effect(self) -> bool:
-        """Whether the job that closes the cycle is known."""
-        return self.job_id is not None and self.phase in {Phase.SENT, Phase.ENDED}
+        """Whether it closes its cycle, or has closed it."""
+        return self.phase in {Phase.SENT, Phase.ENDED}
 
     def served(self, batch_job_ids: Sequence[str]) -> bool:
         """Whether its cycle was filled by these very batches, as far as they are named here."""
@@ -161,6 +163,10 @@ class Entry:
         outcome = f"{job.state or '?'}, {job.result or '?'}"
         failed = not job.succeeded
         return replace(self.sent(job), phase=Phase.ENDED, outcome=outcome, failed=failed)
+
+    def ended_unseen(self) -> Entry:
+        """Say on a person's word that it has ended: its job is gone, or was never known."""
+        return replace(self, phase=Phase.ENDED, outcome=UNSEEN)
 
     def withdrawn(self) -> Entry:
         """Say that it surely was not taken."""

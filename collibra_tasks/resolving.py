@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from collibra_tasks.adopting import Findings
 from collibra_tasks.client import CollibraClient
-from collibra_tasks.errors import CollibraError, FinalizationRefusedError, NotFoundError
+from collibra_tasks.errors import (
+    BusyError,
+    CollibraError,
+    FinalizationRefusedError,
+    NotFoundError,
+    NotSentError,
+    OutcomeUnknownError,
+)
 from collibra_tasks.ledger import Entry, Ledger, Phase, Resolution, Settlement
 from collibra_tasks.models import RUNNING_STATES
 
@@ -67,19 +73,25 @@ def resolve(
 
 
 def _end(client: CollibraClient, entry: Entry) -> Entry:
-    job = None
-    if entry.job_id is not None:
-        with suppress(CollibraError):  # it is gone, or says what nobody understands
-            job = client.get_job(entry.job_id)
-    if job is not None and job.state in RUNNING_STATES:
+    if entry.job_id is None:
+        return entry.ended_unseen()
+    try:
+        job = client.get_job(entry.job_id)
+    except (NotSentError, OutcomeUnknownError, BusyError) as error:
+        message = (
+            f"nothing was settled: the tenant does not say whether job {entry.job_id} is still at "
+            f"work ({error}); try again when it answers"
+        )
+        raise FinalizationRefusedError(message) from error
+    except CollibraError:  # it is gone, or says what nobody understands
+        return entry.ended_unseen()
+    if job.state in RUNNING_STATES:
         message = (
             f"nothing was settled: job {job.id} is {job.state}, so it has not ended; run the flow "
             "again to follow it"
         )
         raise FinalizationRefusedError(message)
-    if job is not None and job.ended:
-        return entry.ended(job)
-    return replace(entry, phase=Phase.ENDED, outcome="settled by a person")
+    return entry.ended(job) if job.ended else entry.ended_unseen()
 
 
 def _check_not_sent(

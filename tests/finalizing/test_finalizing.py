@@ -11,6 +11,7 @@ import pytest
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import (
     FinalizationRefusedError,
+    JobTimedOutError,
     NotSentError,
     OutcomeUnknownError,
     RefusedError,
@@ -202,6 +203,17 @@ def test_what_still_runs_has_not_ended(world: World) -> None:
     assert "COMPLETED, SUCCESS" == entry.outcome
 
 
+def test_a_silent_tenant_is_not_taken_for_a_gone_job(world: World) -> None:
+    """While the tenant gives no answer, nobody settles a job that was sent as ended."""
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    assert finalize(world, batch).job is not None
+    world.tenant.lose_next_answer(on="job", times=2)
+
+    with pytest.raises(FinalizationRefusedError):
+        say(world, Resolution.ENDED)
+
+
 def test_a_long_reason_fits_the_record(world: World) -> None:
     """However much is on record, a person's word is written down, cut short if it must be."""
     last = None
@@ -248,6 +260,37 @@ def test_what_a_person_says_has_ended_is_not_sent_again(world: World, *, newcome
 
     assert isinstance(again.error, FinalizationRefusedError)
     assert 2 == world.tenant.finalizations
+
+
+def test_a_job_that_a_person_has_given_up_is_not_followed(world: World) -> None:
+    """A retry of a run whose job is gone ends with what was settled, and is not unknown again."""
+    first = finalize(world, world.import_batch())
+    assert first.job is not None
+    world.tenant.lose_job(first.job.id)
+    say(world, Resolution.ENDED)
+
+    retry = world.retry(first)
+    retry.finish()
+
+    assert isinstance(retry.error, FinalizationRefusedError)
+    assert 2 == world.tenant.finalizations
+
+
+def test_a_run_ends_its_own_finalization_before_its_next_cycle(world: World) -> None:
+    """A run that stopped following its finalization waits for it before it fills a new cycle."""
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    first = finalize(world, batch)
+    transport = httpx.MockTransport(world.reach)
+    with CollibraClient(world.connection(), transport=transport) as client:
+        finalizer = replace(world.finalizer(first), client=client, ledger=world.ledger)
+        with pytest.raises(JobTimedOutError):
+            replace(finalizer, wait_seconds=0).settle_last()
+        world.tenant.finish_jobs()
+        last = finalizer.settle_last()
+
+    assert last is not None
+    assert not last.open
 
 
 def test_old_and_new_batches_together_are_refused(world: World) -> None:

@@ -184,14 +184,19 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def what_is_done_stays_done(self) -> None:
-        """Let a retry of a run that found its job find the same one, and never be refused."""
+        """Let a retry of a run that found its job find the same one, and never be refused.
+
+        Unless that job is gone: then a person may have said that it ended.
+        """
         done: dict[object, str] = {}
         for process in self.world.processes:
             asked = (process.run.id, process.order.batch_job_ids)
             if asked in done:
                 assert process.job is None or process.job.id == done[asked]
                 refused = isinstance(process.error, FinalizationRefusedError)
-                assert not refused or process.on_overlap != OnOverlap.ATTACH, process.error
+                given_up = done[asked] in self.lost_jobs
+                attaches = process.on_overlap == OnOverlap.ATTACH and not given_up
+                assert not (refused and attaches), process.error
             if process.job is not None:
                 done.setdefault(asked, process.job.id)
 

@@ -18,7 +18,7 @@ from collibra_tasks.client import CollibraClient
 from collibra_tasks.finalizing import LONGEST_STALL_SECONDS, Finalizer, Order, Run
 from collibra_tasks.ledger import Entry, Kept, Ledger
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap
-from collibra_tasks.sandbox import Sandbox
+from collibra_tasks.sandbox import Answer, Sandbox
 from collibra_tasks.settings import CollibraConnection
 
 NAME = "nightly"
@@ -153,12 +153,17 @@ class Wire(httpx.BaseTransport):
         answer = process.on_the_wire()
         process.on_the_wire = None
         process.stop(f"after the {what}")
-        if answer is None:
-            message = "Server disconnected without sending a response."
-            raise httpx.RemoteProtocolError(message)
-        return httpx.Response(
-            answer.status, headers=dict(answer.headers), content=answer.body, request=request
-        )
+        return respond(request, answer)
+
+
+def respond(request: httpx.Request, answer: Answer | None) -> httpx.Response:
+    """Carry the tenant's answer; without one, the line was cut."""
+    if answer is None:
+        message = "Server disconnected without sending a response."
+        raise httpx.RemoteProtocolError(message)
+    return httpx.Response(
+        answer.status, headers=dict(answer.headers), content=answer.body, request=request
+    )
 
 
 class World:
@@ -177,7 +182,7 @@ class World:
     def tick(self) -> None:
         self.now += timedelta(milliseconds=7)
 
-    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Any:
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer | None:
         self.tick()
         return self.tenant.ask(method, target, headers=headers, body=body)
 
@@ -257,7 +262,7 @@ class World:
         answer = self.ask(
             request.method, request.url.raw_path.decode(), dict(request.headers), request.read()
         )
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+        return respond(request, answer)
 
     @property
     def ledger(self) -> Ledger:
