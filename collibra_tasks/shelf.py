@@ -7,7 +7,7 @@ in Prefect's home; then only this machine remembers.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 from pydantic import TypeAdapter
 
 from collibra_tasks.errors import FinalizationRefusedError
+from collibra_tasks.ledger import Past
 from collibra_tasks.manifest import Manifest, ManifestError
 
 FOLDER = "collibra-tasks"
@@ -39,8 +40,9 @@ class Progress:
     Attributes:
         sent: The batches that were sent.
         done: Those of them that were imported, proven by their jobs.
+        past: What was finalized before; whatever is finalized from now on closes this cycle.
         manifest: Where it is kept what may be present on the tenant for all that was sent since
-            the last finalization, by this run and those before it; ``None`` if that is not known.
+            then, by this run and those before it; ``None`` if that is not known.
         began_new: Whether the tenant did not know the synchronization before any of that.
     """
 
@@ -48,9 +50,9 @@ class Progress:
     flow_run_name: str | None
     sent: tuple[SentBatch, ...] = ()
     done: tuple[SentBatch, ...] = ()
+    past: Past = field(default_factory=Past)
     manifest: str | None = None
     began_new: bool = False
-    finalized: bool = False
 
 
 _progress = TypeAdapter(Progress)

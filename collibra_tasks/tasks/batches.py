@@ -6,12 +6,12 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import cast
 from uuid import UUID
 
-from prefect import runtime, task
+from prefect import task
 from prefect.artifacts import (
     create_progress_artifact,
     create_table_artifact,
@@ -23,7 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from slugify import slugify
 
-from collibra_tasks import guards, waiting
+from collibra_tasks import waiting
 from collibra_tasks.batching import BatchSender
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import (
@@ -32,7 +32,6 @@ from collibra_tasks.errors import (
     JobIncompleteError,
     NotFoundError,
 )
-from collibra_tasks.ledger import Past
 from collibra_tasks.models import Job, RelationsAction
 from collibra_tasks.shelf import Progress, SentBatch, Shelf
 from collibra_tasks.sources import Batch, Position
@@ -97,25 +96,20 @@ class BatchRun:
     Attributes:
         commands: How many commands there are in all.
         most_at_once: How many jobs may be at work together, 1 to 8.
-        earlier: What an earlier attempt of this run has sent; what is done of it stays so.
-        past: What was finalized before; no job from then proves anything now.
-        manifest: Where it is kept what is present once all is sent.
-        began_new: Whether the tenant did not know the synchronization before.
+        start: Where the cycle stands: what an earlier attempt of this run has sent, and what was
+            there before. What is done of it stays so.
     """
 
     credentials: CollibraCredentials
     synchronization_id: str
     commands: int
     shelf: Shelf
+    start: Progress
     most_at_once: int = 1
     continue_on_error: bool = False
     relations_action: RelationsAction | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 3600.0
-    earlier: Sequence[SentBatch] = ()
-    past: Past = field(default_factory=Past)
-    manifest: str | None = None
-    began_new: bool = False
     sent: list[SentBatch] = field(default_factory=list)
     done: list[SentBatch] = field(default_factory=list)
 
@@ -181,17 +175,14 @@ class BatchRun:
         ).id
 
     def _proven(self, batch: Batch) -> str | None:
-        found = [each.job_id for each in self.earlier if each.digest == batch.digest]
+        found = [each.job_id for each in self.start.sent if each.digest == batch.digest]
         if not found:
             return None
-        job_id = found[-1]
         with self.credentials.get_client() as client:
             try:
-                job = client.get_job(job_id)
+                return found[-1] if client.get_job(found[-1]).succeeded else None
             except NotFoundError:
                 return None
-        of_this_cycle = guards.judge_newness([job], self.past).allowed
-        return job_id if job.succeeded and of_this_cycle else None
 
     def _finish(self, batch: Batch, job_id: str, bar: _Bar) -> None:
         try:
@@ -208,16 +199,9 @@ class BatchRun:
 
     def _write(self) -> None:
         again = {each.digest for each in self.sent}
-        earlier = [each for each in self.earlier if each.digest not in again]
+        earlier = [each for each in self.start.sent if each.digest not in again]
         self.shelf.write_progress(
-            Progress(
-                flow_run_id=runtime.flow_run.get_id(),
-                flow_run_name=runtime.flow_run.get_name(),
-                sent=(*earlier, *self.sent),
-                done=tuple(self.done),
-                manifest=self.manifest,
-                began_new=self.began_new,
-            )
+            replace(self.start, sent=(*earlier, *self.sent), done=tuple(self.done))
         )
 
 

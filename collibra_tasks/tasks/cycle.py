@@ -26,7 +26,7 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.finalizing import job_of
 from collibra_tasks.guards import RemovalLimits
-from collibra_tasks.ledger import Entry, Past, Phase
+from collibra_tasks.ledger import Entry, Past
 from collibra_tasks.manifest import (
     Manifest,
     ManifestDraft,
@@ -220,6 +220,17 @@ class _Start:
         ours = self.unfinished and self.unfinished.flow_run_id == runtime.flow_run.get_id()
         return self.unfinished if ours else None
 
+    def progress(self, present: str | None) -> Progress:
+        """Return where this run goes on from."""
+        return Progress(
+            flow_run_id=runtime.flow_run.get_id(),
+            flow_run_name=runtime.flow_run.get_name(),
+            sent=self.own_progress.sent if self.own_progress else (),
+            past=self.past,
+            manifest=present,
+            began_new=self.is_new,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Cycle:
@@ -251,15 +262,8 @@ class _Cycle:
                 if self.options.one_call:
                     self._send_whole(opened, survey, present, report)
                 else:
-                    self._send_batches(opened, survey, present, start, shelf, report)
+                    self._send_batches(opened, survey, start.progress(present), shelf, report)
                 self._compare(prediction, report)
-                shelf.write_progress(
-                    Progress(
-                        flow_run_id=runtime.flow_run.get_id(),
-                        flow_run_name=runtime.flow_run.get_name(),
-                        finalized=True,
-                    )
-                )
 
     def _settle_last(self) -> Entry | None:
         return settle_last(
@@ -288,7 +292,8 @@ class _Cycle:
     def _look_back(self, shelf: Shelf) -> _Start:
         last = self._settle_last()  # the one that was in its cycle before us, perhaps
         past = last.leaves() if last else Past()
-        unfinished = _unfinished(shelf, last)
+        before = shelf.read_progress()
+        unfinished = before if before and before.past == past else None
         began_new = unfinished is not None and unfinished.began_new
         is_new = not past.finalized and (
             began_new or not is_known(self.credentials, self.synchronization_id)
@@ -381,8 +386,7 @@ class _Cycle:
         self,
         opened: Source,
         survey: Survey,
-        present: str | None,
-        start: _Start,
+        progress: Progress,
         shelf: Shelf,
         report: Report,
     ) -> None:
@@ -391,21 +395,18 @@ class _Cycle:
             synchronization_id=self.synchronization_id,
             commands=survey.commands,
             shelf=shelf,
+            start=progress,
             most_at_once=self.options.max_concurrent_batches,
             continue_on_error=self.options.continue_on_error,
             relations_action=self.options.relations_action,
             options=write_options(opened, survey),
             wait_seconds=self.options.wait_seconds,
-            earlier=start.own_progress.sent if start.own_progress else (),
-            past=start.past,
-            manifest=present,
-            began_new=start.is_new,
         )
         try:
             run.send_all(self._split(opened, survey))
         finally:
             report.batch_job_ids = [each.job_id for each in run.done]
-        self._finalize(report, manifest=present, batch_job_ids=report.batch_job_ids)
+        self._finalize(report, manifest=progress.manifest, batch_job_ids=report.batch_job_ids)
 
     def _send_whole(
         self, opened: Source, survey: Survey, present: str | None, report: Report
@@ -498,16 +499,6 @@ class _Cycle:
             return 0
         removes = self.strategy == FinalizationStrategy.REMOVE_RESOURCES
         return counters.removed if removes else counters.updated
-
-
-def _unfinished(shelf: Shelf, last: Entry | None) -> Progress | None:
-    """Read how far a cycle came that is still open; ``None`` if there is none."""
-    before = shelf.read_progress()
-    if before is None or before.finalized:
-        return None
-    done = [each.job_id for each in before.done]
-    closed = last is not None and last.phase != Phase.WITHDRAWN and last.served(done)
-    return None if closed else before
 
 
 def _keep_present(shelf: Shelf, manifest: Manifest, before: Progress | None) -> str | None:

@@ -16,7 +16,7 @@ from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import NotFoundError
 from collibra_tasks.finalizing import Finalizer, Order, Run
-from collibra_tasks.ledger import Entry, Ledger, Phase
+from collibra_tasks.ledger import Entry, Ledger
 from collibra_tasks.models import FinalizationStrategy, Job, OnOverlap, Upload
 from collibra_tasks.tasks.patience import wait_for_prefect
 from collibra_tasks.tasks.retrying import READ, WRITE
@@ -190,11 +190,8 @@ def settle_last(
 
 def find_own(credentials: CollibraCredentials, synchronization_id: str) -> Entry | None:
     """Find what an earlier attempt of this flow run has finalized; ``None`` if nothing."""
-    run = _this_run()
-    own = (
-        each for each in ledger_of(credentials, synchronization_id).entries() if run.retries(each)
-    )
-    return next((each for each in own if each.phase != Phase.WITHDRAWN), None)
+    with credentials.get_client() as client:
+        return _finalizer(credentials, client, synchronization_id).find_own()
 
 
 def _finalizer(

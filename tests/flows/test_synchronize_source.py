@@ -30,6 +30,7 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.shelf import Progress, Shelf
+from collibra_tasks.sources import SourceLike
 from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
 from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
@@ -38,6 +39,7 @@ from tests.conftest import DOMAIN, ImportCycle
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 Mirror = Callable[..., Receipt]
+Nightly = Callable[..., list[Receipt]]
 
 
 def table(name: str) -> dict[str, Any]:
@@ -71,6 +73,39 @@ def mirror(credentials: CollibraCredentials, export: Path) -> Mirror:
     return run
 
 
+@pytest.fixture
+def nightly(credentials: CollibraCredentials) -> Nightly:
+    """Synchronize ten at a time in a flow of one's own; return its receipts.
+
+    With ``break_off`` the flow ends in an error after its first cycle.
+    """
+
+    def run(
+        source: SourceLike, *, retries: int = 0, break_off: Callable[[], object] | None = None
+    ) -> list[Receipt]:
+        receipts: list[Receipt] = []
+
+        @flow(retries=retries)
+        def nightly() -> None:
+            options = CycleOptions(max_commands_per_batch=10, wait_seconds=20)
+            receipts.append(synchronize(credentials, "nightly", source, options=options))
+            if break_off and len(receipts) == 1:
+                break_off()
+                message = "somebody trips over the cable"
+                raise RuntimeError(message)
+
+        nightly()
+        return receipts
+
+    return run
+
+
+def fail_batch(tenant: Sandbox, number: int) -> None:
+    """Let the batches before it be imported, and this one not."""
+    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=number - 1)
+    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+
+
 def artifact(key: str) -> Any:
     with get_client(sync_client=True) as client:
         return client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
@@ -89,6 +124,17 @@ def test_two_cycles_mark_what_did_not_come_back(mirror: Mirror, tenant: Sandbox)
     assert not any("reports" in note for note in receipt.notes)
     names = {row["asset"] for row in json.loads(artifact("missing-nightly")["data"])}
     assert all(any(name in row for row in names) for name in marked)
+
+
+def test_a_finished_cycle_is_done_with(mirror: Mirror) -> None:
+    """What went missing once is not counted again, and nothing is said of an unfinished cycle."""
+    mirror(20)
+    mirror(18)
+
+    receipt = mirror(18)
+
+    [note] = receipt.notes
+    assert "Predicted: 0 of 18" in note
 
 
 def test_what_comes_back_is_restored(mirror: Mirror, tenant: Sandbox) -> None:
@@ -236,8 +282,7 @@ def test_a_batch_that_failed_keeps_the_cycle_open(
 def test_the_next_run_tells_of_an_unfinished_cycle(mirror: Mirror, tenant: Sandbox) -> None:
     """After a run that stopped half way, the next says what still counts as present."""
     mirror(20)
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    fail_batch(tenant, 2)
     with pytest.raises(JobIncompleteError):
         mirror(20, max_commands_per_batch=10)
 
@@ -282,34 +327,22 @@ def test_a_lost_finalization_is_followed(mirror: Mirror, tenant: Sandbox) -> Non
     assert 2 == tenant.finalizations
 
 
-def test_a_restart_sends_only_what_is_not_proven(
-    credentials: CollibraCredentials, tenant: Sandbox, export: Path
-) -> None:
+def test_a_restart_sends_only_what_is_not_proven(nightly: Nightly, tenant: Sandbox) -> None:
     """A retried run goes on after the batches whose jobs it knows to be done."""
-    export.write_text(json.dumps(tables(30)))
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=2)
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    fail_batch(tenant, 3)
 
-    @flow(retries=1)
-    def nightly() -> Receipt:
-        options = CycleOptions(max_commands_per_batch=10, wait_seconds=20)
-        return synchronize(credentials, "nightly", str(export), options=options)
+    [receipt] = nightly(tables(30), retries=1)
 
-    assert nightly().succeeded
+    assert receipt.succeeded
     assert 2 + 1 + 1 == tenant.batches
     assert 1 == tenant.finalizations
 
 
 def test_a_restart_that_dies_at_once_forgets_nothing(
-    credentials: CollibraCredentials,
-    tenant: Sandbox,
-    export: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    nightly: Nightly, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often a run is broken off, what is proven done is not sent again."""
-    export.write_text(json.dumps(tables(30)))
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=2)
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    fail_batch(tenant, 3)
     write = Shelf.write_progress
 
     def write_and_die(shelf: Shelf, progress: Progress) -> None:
@@ -320,34 +353,21 @@ def test_a_restart_that_dies_at_once_forgets_nothing(
 
     monkeypatch.setattr(Shelf, "write_progress", write_and_die)
 
-    @flow(retries=2)
-    def nightly() -> Receipt:
-        options = CycleOptions(max_commands_per_batch=10, wait_seconds=20)
-        return synchronize(credentials, "nightly", str(export), options=options)
+    [receipt] = nightly(tables(30), retries=2)
 
-    assert nightly().succeeded
+    assert receipt.succeeded
     assert 2 + 1 + 1 == tenant.batches
 
 
-def test_a_retry_after_the_finalization_sends_no_batch(
-    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+@pytest.mark.parametrize("later", [(), (19,)], ids=["at once", "past a later cycle"])
+def test_a_retry_after_the_finalization_follows_it(
+    nightly: Nightly, mirror: Mirror, tenant: Sandbox, later: tuple[int, ...]
 ) -> None:
-    """A run that breaks after its finalization follows that when it is retried."""
-    export.write_text(json.dumps(tables(20)))
-    seen: list[str | None] = []
+    """A run that breaks after its finalization returns its own receipt when it is retried."""
+    first, again = nightly(tables(10), retries=1, break_off=lambda: [*map(mirror, later)])
 
-    @flow(retries=1)
-    def nightly() -> None:
-        options = CycleOptions(wait_seconds=20)
-        seen.append(synchronize(credentials, "nightly", str(export), options=options).job_id)
-        if len(seen) == 1:
-            message = "somebody trips over the cable"
-            raise RuntimeError(message)
-
-    nightly()
-
-    assert seen[0] == seen[1]
-    assert (1, 1) == (tenant.batches, tenant.finalizations)
+    assert first.job_id == again.job_id
+    assert 1 + len(later) == tenant.batches == tenant.finalizations
 
 
 def test_nothing_is_sent_while_the_last_finalization_is_unknown(
@@ -472,23 +492,18 @@ def test_a_table_goes_with_its_template(
     assert 12 == len(tenant.assets())
 
 
-def test_commands_may_come_from_python(credentials: CollibraCredentials, tenant: Sandbox) -> None:
+def test_commands_may_come_from_python(nightly: Nightly, tenant: Sandbox) -> None:
     """A library user's own extractor is a source as well, inside a flow of their own."""
+    [receipt] = nightly(one for one in tables(12))
 
-    @flow
-    def nightly() -> Receipt:
-        options = CycleOptions(wait_seconds=20)
-        return synchronize(credentials, "nightly", (one for one in tables(12)), options=options)
-
-    assert nightly().succeeded
+    assert receipt.succeeded
     assert 12 == len(tenant.assets())
 
 
 def test_what_an_unfinished_cycle_brought_is_not_forgotten(mirror: Mirror, tenant: Sandbox) -> None:
     """Assets that only a broken cycle brought are counted before the cycle that would lose them."""
     mirror(20, strategy="REMOVE_RESOURCES")
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    fail_batch(tenant, 2)
     with pytest.raises(JobIncompleteError):
         mirror(40, max_commands_per_batch=30)
     mirror(20, strategy="REMOVE_RESOURCES")
@@ -511,8 +526,7 @@ def test_a_synchronization_without_a_record_is_not_taken_for_new(
 
 def test_a_first_cycle_may_be_begun_again(mirror: Mirror, tenant: Sandbox) -> None:
     """After a first cycle that broke, nobody is asked about what these runs themselves brought."""
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch")
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+    fail_batch(tenant, 2)
     with pytest.raises(JobIncompleteError):
         mirror(20, max_commands_per_batch=10)
 
@@ -527,25 +541,3 @@ def test_a_lower_limit_is_respected(
 
     assert mirror(20, max_commands_per_batch=5, max_concurrent_batches=4).succeeded
     assert 4 == tenant.batches
-
-
-def test_a_retry_follows_its_own_cycle_past_later_ones(
-    credentials: CollibraCredentials, tenant: Sandbox, mirror: Mirror, export: Path
-) -> None:
-    """A run that is retried after others have had their cycles returns its own receipt."""
-    export.write_text(json.dumps(tables(20)))
-    seen: list[str | None] = []
-
-    @flow(retries=1)
-    def nightly() -> None:
-        options = CycleOptions(wait_seconds=20)
-        seen.append(synchronize(credentials, "nightly", str(export), options=options).job_id)
-        if len(seen) == 1:
-            mirror(19)
-            message = "somebody trips over the cable"
-            raise RuntimeError(message)
-
-    nightly()
-
-    assert seen[0] == seen[1]
-    assert (2, 2) == (tenant.batches, tenant.finalizations)
