@@ -541,3 +541,14 @@ def test_a_lower_limit_is_respected(
 
     assert mirror(20, max_commands_per_batch=5, max_concurrent_batches=4).succeeded
     assert 4 == tenant.batches
+
+
+def test_a_limit_of_zero_stops_all_flows(
+    mirror: Mirror, credentials: CollibraCredentials, tenant: Sandbox
+) -> None:
+    """Where somebody has set the tenant's concurrency limit to 0, a run says so and ends."""
+    ensure_tenant_limit(limit_name(credentials), 0)
+
+    with pytest.raises(FinalizationRefusedError):
+        mirror(20)
+    assert 0 == tenant.batches
