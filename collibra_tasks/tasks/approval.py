@@ -67,6 +67,7 @@ def pass_guard(
         return verdict.remark
     reasons = "; ".join(verdict.reasons)
     if accept_count is not None:
+        _refuse_schedule(verdict)
         return _accept(verdict, accept_count, accept_reason)
     if on_guard == OnGuard.FAIL:
         how = (
@@ -94,21 +95,22 @@ def _accept(verdict: RemovalVerdict, number: int, reason: str) -> str:
             "(accept_reason, or Reason in the form)"
         )
         raise FinalizationRefusedError(message, reasons=verdict.reasons)
-    if _was_scheduled():
-        message = (
-            "not sent, nothing changed in Collibra: accept_missing_count is for one run by hand, "
-            f"and this one was started by its schedule ({reasons})"
-        )
-        raise FinalizationRefusedError(message, reasons=verdict.reasons)
     return f"The guard was overridden: {reasons}. Accepted because: {reason.strip()}"
 
 
-def _was_scheduled() -> bool:
-    run_id = runtime.flow_run.get_id()
-    if run_id is None or not runtime.flow_run.get_parameters().get("accept_reason"):
-        return False
+def _refuse_schedule(verdict: RemovalVerdict) -> None:
+    """Refuse a number that was set beforehand where a schedule has started it all."""
+    run_id = runtime.flow_run.get_root_flow_run_id()
+    if run_id is None:
+        return
     with get_client(sync_client=True) as client:
-        return bool(client.read_flow_run(UUID(str(run_id))).auto_scheduled)
+        if not client.read_flow_run(UUID(str(run_id))).auto_scheduled:
+            return
+    message = (
+        "not sent, nothing changed in Collibra: accept_missing_count is for one run by hand, and "
+        f"this one was started by its schedule ({'; '.join(verdict.reasons)})"
+    )
+    raise FinalizationRefusedError(message, reasons=verdict.reasons)
 
 
 def _ask(

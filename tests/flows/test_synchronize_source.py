@@ -5,12 +5,18 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import flow, runtime
+from prefect import Flow, flow, runtime
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.flow_engine import run_flow
+from prefect.states import Pending
 
 from collibra_tasks import (
     MISSING_FROM_SOURCE,
@@ -34,7 +40,7 @@ from collibra_tasks.sources import SourceLike
 from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
 from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
-from tests.conftest import DOMAIN, ImportCycle
+from tests.conftest import DOMAIN, ImportCycle, wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -104,6 +110,21 @@ def fail_batch(tenant: Sandbox, number: int) -> None:
     """Let the batches before it be imported, and this one not."""
     tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=number - 1)
     tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
+
+
+def run_by_schedule(scheduled: Flow[..., Any]) -> None:
+    """Run a flow as a worker runs what a deployment's schedule has come up with."""
+    schedule = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=timedelta(hours=1)))
+    with get_client(sync_client=True) as client:
+        deployment_id = client.create_deployment(
+            client.create_flow(scheduled), name="by schedule", schedules=[schedule]
+        )
+        of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+        wait_until(lambda: bool(client.read_flow_runs(deployment_filter=of_it)))
+        run = client.read_flow_runs(deployment_filter=of_it)[0]
+        client.set_flow_run_state(run.id, Pending(), force=True)
+        client.delete_deployment(deployment_id)
+        run_flow(scheduled, flow_run=client.read_flow_run(run.id))
 
 
 def artifact(key: str) -> Any:
@@ -205,6 +226,21 @@ def test_a_large_removal_passes_with_its_number_and_a_reason(
     receipt = mirror(10, accept_missing_count=10, accept_reason="schema was dropped")
 
     assert any("schema was dropped" in note for note in receipt.notes)
+    assert 2 == tenant.finalizations
+
+
+def test_an_accepted_number_is_not_left_on_in_a_schedule(mirror: Mirror, tenant: Sandbox) -> None:
+    """A number that was accepted beforehand is good for a run by hand only."""
+    mirror(20)
+
+    @flow
+    def nightly() -> None:
+        mirror(10, accept_missing_count=10, accept_reason="schema was dropped")
+
+    with pytest.raises(FinalizationRefusedError):
+        run_by_schedule(nightly)
+    assert 1 == tenant.finalizations
+    nightly()
     assert 2 == tenant.finalizations
 
 
