@@ -24,6 +24,8 @@ class Findings:
     Attributes:
         named: The jobs that may be ours and name the synchronization.
         others: The jobs that may be ours and name nothing.
+        known: Whether an earlier finalization shows what ours are called; before, a job that names
+            nothing can be anybody's.
         telling: Whether a name that fits can be no other's: earlier finalizations were called so,
             they named the synchronization, and no batch was called so.
         vague: Whether something speaks against trusting any other.
@@ -31,6 +33,7 @@ class Findings:
 
     named: tuple[Job, ...] = ()
     others: tuple[Job, ...] = ()
+    known: bool = False
     telling: bool = False
     vague: bool = False
 
@@ -44,8 +47,8 @@ class Findings:
         """The only job that may be ours; to be trusted once no other can turn up any more."""
         if self.vague:
             return self.certain
-        candidates = self.named or self.others
-        return candidates[0] if len(candidates) == 1 else None
+        trusted = self.named or (self.others if self.known else ())
+        return trusted[0] if len(trusted) == 1 else None
 
     @property
     def candidates(self) -> tuple[Job, ...]:
@@ -81,10 +84,11 @@ def judge_jobs(
     named = [job for job in possible if ID_IN_NAME in _shape(job, entry)]
     rivals = any(_rival(each, entry, start, end) for each in records)
     undated = any(job.created_on is None for job in ours)
-    alike = entry.past.job_name is not None and entry.past.job_name == _batch_name(entry)
+    alike = entry.past.job_name == _batch_name(entry)  # or nothing is known of either
     return Findings(
         named=tuple(named),
         others=tuple(job for job in possible if job not in named),
+        known=entry.past.job_name is not None,
         telling=ID_IN_NAME in (entry.past.job_name or "") and not alike,
         vague=rivals or undated or alike or len(recent) >= MOST_JOBS,
     )

@@ -67,6 +67,7 @@ class Run:
 
     Attributes:
         root_id: The flow run that called it, and that one's caller, up to the first.
+        root_attempt: That one's attempt.
         attempt: 1 for its first attempt, one more for every retry.
         due_on: When it was to start, by the store's clock.
     """
@@ -74,6 +75,7 @@ class Run:
     id: str | None = None
     name: str | None = None
     root_id: str | None = None
+    root_attempt: int = 0
     attempt: int = 0
     due_on: datetime | None = None
 
@@ -84,6 +86,11 @@ class Run:
     def retries(self, entry: Entry) -> bool:
         """Whether an entry is of an earlier attempt of this run."""
         return self.wrote(entry) and entry.attempt != self.attempt
+
+    def was_called_beside(self, entry: Entry) -> bool:
+        """Whether another flow run of the same caller wrote an entry."""
+        called = entry.root_flow_run_id not in {None, entry.flow_run_id}
+        return called and entry.root_flow_run_id == self.root_id
 
 
 def _nobody_knows(_entry: Entry) -> bool:
@@ -147,6 +154,7 @@ class Finalizer:
             if entry is not None and entry.open:
                 continue  # it is closed by now, and says how it ended
             _judge(order, evidence(), entry.leaves() if entry else Past())
+            self._judge_ownership(order)
             version = _asking(self.client.get_version)
             claiming_since = self.clock.monotonic()
             if intent := self._claim(order, evidence(), entry):
@@ -155,7 +163,7 @@ class Finalizer:
     def _found_before(self, order: Order, evidence: Evidence) -> Job | None:
         """Find the job that an earlier attempt of this run sent or followed, if it did."""
         own = self.find_own()
-        if own and not self._newer(own, evidence):
+        if own and not self._newer(own, order, evidence):
             return self._follow(own)
         same = self._closed_with(order.batch_job_ids)
         return self._follow(same) if same else None
@@ -163,6 +171,11 @@ class Finalizer:
     def find_own(self) -> Entry | None:
         """Find what an earlier attempt of this run has finalized; ``None`` if nothing."""
         return next(filter(self.run.retries, self._effective()), None)
+
+    def may_have_sent(self) -> bool:
+        """Tell whether this run, in any of its attempts, has finalized or may have."""
+        own = filter(self.run.wrote, self.ledger.entries())
+        return any(entry.open or entry.took_effect for entry in own)
 
     def settle_last(self) -> Entry | None:
         """Return the newest entry, closed: until then no batch can be sure of its cycle.
@@ -189,48 +202,58 @@ class Finalizer:
 
     def _when_written(self) -> Entry | None:
         """Return the newest entry, after its writer had the time to write what came of it."""
-        patience = self.longest_way_seconds
-        entry, deadline = self.ledger.latest(), self.clock.monotonic() + patience
+        entry, claim, deadline = self.ledger.latest(), "", 0.0
         while entry is not None and entry.phase == Phase.INTENDED:
+            if entry.claim != claim:
+                claim = entry.claim
+                deadline = self.clock.monotonic() + self._seconds_on_its_way(entry)
             late = self.clock.monotonic() >= deadline
             if late or self.run.retries(entry) or self.is_over(entry):
                 break
             self._refuse_overlap(entry)
             self.clock.sleep(LOOK_SECONDS)
-            before, entry = entry, self.ledger.latest()
-            if entry is not None and entry.claim != before.claim:
-                deadline = self.clock.monotonic() + patience
+            entry = self.ledger.latest()
         return entry
+
+    def _seconds_on_its_way(self, intent: Entry) -> float:
+        """How much longer its request may be under way; long at most, if the tenant is silent."""
+        sure_on = intent.on_its_way_until(self.longest_way_seconds)
+        try:
+            self.client.get_account()  # shows the tenant's clock
+        except CollibraError:
+            sure_on = None
+        if sure_on is None:
+            return self.longest_way_seconds
+        return (sure_on - self.client.tenant_time).total_seconds()
 
     def _to_follow(self, entry: Entry, order: Order, evidence: Evidence) -> Job | None:
         """Find the job whose outcome is ours too; ``None`` if this run is to send."""
         if entry.phase == Phase.WITHDRAWN:
-            return None
-        newer = self._newer(entry, evidence)
+            before = next(self._effective(), None)
+            return self._to_follow(before, order, evidence) if before else None
+        newer = self._newer(entry, order, evidence)
         if self.run.retries(entry) and not newer:
             return self._follow(entry)
         brings = order.whole is not None or bool(newer)
         left_open = entry.phase == Phase.SENT
         if left_open:
-            job = self._look(str(entry.job_id))
+            job = self._look(entry)
             if job is None or not job.ended:
                 if not brings:
-                    return self._attach(entry)
-                if not self.is_over(entry):
-                    self._refuse_overlap(entry)
+                    return self._follow(entry)
                 job = self._wait_for(str(entry.job_id))
             entry = entry.ended(job)
             self.ledger.update(entry)
         if brings or not self._concerns(entry, evidence, left_open=left_open):
             return None
-        return self._attach(self._closed_with(order.batch_job_ids) or entry)
+        return self._follow(self._closed_with(order.batch_job_ids) or entry)
 
     def _concerns(self, entry: Entry, evidence: Evidence, *, left_open: bool) -> bool:
         """Tell whether an ended finalization is what this run was asked to bring about."""
         if self.run.wrote(entry):
             return False
-        of_one_caller = bool(evidence()) and entry.root_flow_run_id not in {None, entry.flow_run_id}
-        called_again = of_one_caller and entry.root_flow_run_id == self.run.root_id
+        anew = bool(evidence()) or entry.root_attempt != self.run.root_attempt
+        called_again = anew and self.run.was_called_beside(entry)
         return left_open or called_again or self._was_due_before(entry)
 
     def _closed_with(self, batch_job_ids: Sequence[str]) -> Entry | None:
@@ -240,8 +263,10 @@ class Finalizer:
     def _effective(self) -> Iterator[Entry]:
         return (each for each in self.ledger.entries() if each.took_effect)
 
-    def _newer(self, entry: Entry, evidence: Evidence) -> list[Job]:
+    def _newer(self, entry: Entry, order: Order, evidence: Evidence) -> list[Job]:
         """Return the batches that a finalization can't have closed: they came after it."""
+        if entry.served(order.batch_job_ids):
+            return []  # whatever the tenant still knows of them
         past = entry.leaves()
         return [job for job in evidence() if guards.judge_newness([job], past).allowed]
 
@@ -260,13 +285,8 @@ class Finalizer:
         due_on, written_on = self.run.due_on, entry.written_on
         return due_on is not None and written_on is not None and due_on <= written_on
 
-    def _attach(self, entry: Entry) -> Job:
-        if not self.is_over(entry):
-            self._refuse_overlap(entry)
-        return self._follow(entry)
-
     def _refuse_overlap(self, entry: Entry) -> None:
-        if self.on_overlap != OnOverlap.ATTACH:
+        if self.on_overlap != OnOverlap.ATTACH and not self.run.wrote(entry):
             message = (
                 f"not sent: flow run {entry.flow_run_name or '?'} is finalizing "
                 f"{entry.synchronization_id!r} already"
@@ -278,15 +298,29 @@ class Finalizer:
         self.log(f"following job {job.id}, which was sent before; nothing is sent")
         return job
 
-    def _look(self, job_id: str) -> Job | None:
+    def _judge_ownership(self, order: Order) -> None:
+        if order.batch_job_ids:
+            guards.judge_ownership(
+                order.batch_job_ids, self.ledger.synchronization_id, self.ledger.of_tenant()
+            ).enforce()
+
+    def _look(self, entry: Entry) -> Job | None:
+        """Look at the job that an entry names; ``None`` if it can't be seen.
+
+        Raises:
+            OverlapError: If it is at work, or may be, for a run that is, and that is enough for us.
+        """
         try:
-            return self.client.get_job(job_id)
+            job = self.client.get_job(str(entry.job_id))
         except NotFoundError:
-            return None
+            return None  # there is no run to leave it to: that it is gone has to be told
         except CollibraError as error:
             if not error.transient:
                 raise
-            return None
+            job = None
+        if not (job and job.ended) and not self.is_over(entry):
+            self._refuse_overlap(entry)
+        return job
 
     def _claim(self, order: Order, evidence: Sequence[Job], after: Entry | None) -> Entry | None:
         account = _asking(self.client.get_account)
@@ -300,6 +334,7 @@ class Finalizer:
             flow_run_id=self.run.id,
             flow_run_name=self.run.name,
             root_flow_run_id=self.run.root_id,
+            root_attempt=self.run.root_attempt,
             attempt=self.run.attempt,
             account_id=account.id if account else None,
             intended_on=now + timedelta(seconds=TICK_SECONDS),
@@ -346,18 +381,20 @@ class Finalizer:
         )
 
     def _check_still_ours(self, intent: Entry, claiming_since: float) -> None:
-        if not self.ledger.holds(intent):
-            message = "not sent: somebody has settled the intent before it was carried out"
+        latest = self.ledger.latest()
+        if latest is None or latest.claim != intent.claim:
+            message = "not sent: another run was faster"
             raise NotSentError(message)
+        if latest.phase != intent.phase:  # to be repeated by a person at most, who has said so
+            message = "not sent: somebody has settled this finalization before it was sent"
+            raise FinalizationRefusedError(message)
         if self.clock.monotonic() - claiming_since > LONGEST_STALL_SECONDS:
             message = "not sent: it took too long from the intent to the request"
             raise NotSentError(message)
 
     def _withdraw(self, intent: Entry) -> None:
         try:
-            latest = self.ledger.latest()
-            if latest is not None and latest.claim == intent.claim:
-                self.ledger.update(intent.withdrawn())
+            self.ledger.withdraw(intent)
         except Exception as error:  # noqa: BLE001 - the store's; ours is the one to be told
             self.log(f"that nothing was sent could not be recorded: {error}")
 
@@ -473,7 +510,7 @@ def _asking(ask: Callable[..., Read], *what: str) -> Read:
         return ask(*what)
     except CollibraError as error:
         if error.transient and not error.safe_to_repeat:
-            message = f"not finalized, nothing was sent: {error}"
+            message = f"not finalized, this attempt has sent nothing: {error}"
             raise NotSentError(message) from error
         raise
 

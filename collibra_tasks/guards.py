@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from collibra_tasks.errors import FinalizationRefusedError
-from collibra_tasks.ledger import Past
+from collibra_tasks.ledger import Entry, Past
 from collibra_tasks.manifest import Manifest, Prediction
 from collibra_tasks.models import FinalizationStrategy, Job
 
@@ -84,9 +84,34 @@ def _fault_of_age(job: Job, past: Past) -> str | None:
     )
     if job.id in past.batch_job_ids:
         return f"the cycle of batch job {job.id} was finalized already, and {advice}"
-    if past.finalized_on and job.created_on and job.created_on < past.finalized_on:
-        return f"batch job {job.id} is older than the last finalization on record, and {advice}"
+    if past.finalized_on is None:
+        return None
+    if job.created_on is None:
+        return f"the tenant does not say when batch job {job.id} was created, and {advice}"
+    if job.created_on <= past.finalized_on:
+        return f"batch job {job.id} is not newer than the last finalization on record, and {advice}"
     return None
+
+
+def judge_ownership(
+    batch_job_ids: Sequence[str], synchronization_id: str, records: Iterable[Entry]
+) -> Verdict:
+    """Refuse batches of another synchronization: most likely they were copied by mistake.
+
+    Args:
+        batch_job_ids: The jobs that are said to have filled this cycle.
+        synchronization_id: The synchronization that is to be finalized.
+        records: What is on record of all synchronizations of the tenant.
+    """
+    reasons = [
+        f"job {job_id} is on record as one of {each.synchronization_id!r}, so it says nothing of "
+        f"{synchronization_id!r}"
+        for each in records
+        if each.synchronization_id != synchronization_id
+        for job_id in batch_job_ids
+        if job_id in {each.job_id, *each.batch_job_ids}
+    ]
+    return Verdict(tuple(reasons[:1]))
 
 
 def judge_unverified(

@@ -13,8 +13,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import uuid4
@@ -73,7 +74,7 @@ class Past:
     Attributes:
         finalized: Whether any finalization is on record.
         finalized_on: When the last one began, by the tenant's clock.
-        batch_job_ids: The batches that it closed; they are used up.
+        batch_job_ids: The batches that it closed, and its own job; they are used up.
         job_name: What the tenant calls such a job, as a shape.
         job_type: Its type.
         batch_name: What it calls a batch job, as a shape.
@@ -102,6 +103,8 @@ class Entry:
         intended_on: By the tenant's clock; the request leaves later than this.
         account_id: The account that sends, as the tenant knows it.
         batch_name: What the tenant calls the batch jobs of this cycle, as a shape.
+        job_created_on: When the job was created, by the tenant's clock; of a job that nobody knows,
+            the latest moment at which it can have been.
         manifest: Where it is kept what this cycle holds.
         outcome: The job's last state and result.
         failed: Whether the job did not end well: it may have done all, a part or nothing.
@@ -117,6 +120,7 @@ class Entry:
     flow_run_id: str | None = None
     flow_run_name: str | None = None
     root_flow_run_id: str | None = None
+    root_attempt: int = 0
     attempt: int = 0
     account_id: str | None = None
     intended_on: datetime | None = None
@@ -143,6 +147,12 @@ class Entry:
         """Whether it closes its cycle, or has closed it."""
         return self.phase in {Phase.SENT, Phase.ENDED}
 
+    def on_its_way_until(self, longest_way_seconds: float) -> datetime | None:
+        """Return when its request can't be under way any more; ``None`` if that is not known."""
+        if self.intended_on is None:
+            return None
+        return self.intended_on + timedelta(seconds=longest_way_seconds)
+
     def served(self, batch_job_ids: Sequence[str]) -> bool:
         """Whether its cycle was filled by these very batches, as far as they are named here."""
         return bool(batch_job_ids) and set(_named(batch_job_ids)) <= set(self.batch_job_ids)
@@ -164,9 +174,14 @@ class Entry:
         failed = not job.succeeded
         return replace(self.sent(job), phase=Phase.ENDED, outcome=outcome, failed=failed)
 
-    def ended_unseen(self) -> Entry:
-        """Say on a person's word that it has ended: its job is gone, or was never known."""
-        return replace(self, phase=Phase.ENDED, outcome=UNSEEN)
+    def ended_unseen(self, *, latest: datetime | None = None) -> Entry:
+        """Say on a person's word that it has ended: its job is gone, or was never known.
+
+        Args:
+            latest: When its request can have arrived at the latest.
+        """
+        created_on = self.job_created_on or latest
+        return replace(self, phase=Phase.ENDED, outcome=UNSEEN, job_created_on=created_on)
 
     def withdrawn(self) -> Entry:
         """Say that it surely was not taken."""
@@ -179,7 +194,7 @@ class Entry:
         return Past(
             finalized=True,
             finalized_on=self.job_created_on or self.intended_on,
-            batch_job_ids=self.batch_job_ids,
+            batch_job_ids=(*self.batch_job_ids, *([self.job_id] if self.job_id else ())),
             job_name=self.job_name or self.past.job_name,
             job_type=self.job_type or self.past.job_type,
             batch_name=self.batch_name or self.past.batch_name,
@@ -217,7 +232,7 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete a value; nothing happens if there is none."""
 
-    def find(self, prefix: str, *, most: int | None = None) -> Iterator[Kept]:
+    def find(self, prefix: str) -> Iterator[Kept]:
         """Yield the values whose names begin so, the last name first."""
 
 
@@ -242,7 +257,7 @@ class Ledger:
 
     def latest(self) -> Entry | None:
         """Return the newest entry; ``None`` if nothing was ever finalized from here."""
-        return next(map(_read, self._store.find(self._prefix, most=1)), None)
+        return next(self.entries(), None)
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries that are kept, newest first."""
@@ -268,14 +283,32 @@ class Ledger:
             latest = self.latest()
             if latest is None or latest.claim != mine.claim:
                 return None
-        if mine.number > KEPT_ENTRIES:
-            self._store.delete(self.name_of(replace(mine, number=mine.number - KEPT_ENTRIES)))
+        with suppress(Exception):  # the store's; what is kept too long does no harm
+            self._forget_old(mine)
         return mine
+
+    def _forget_old(self, mine: Entry) -> None:
+        """Keep the last entries that say something; what the tenant did not take says nothing."""
+        told = 1
+        for entry in list(self.entries()):
+            if entry.number >= mine.number:
+                continue
+            says_nothing = entry.phase == Phase.WITHDRAWN and entry.settlement is None
+            told += not says_nothing
+            if says_nothing or told > KEPT_ENTRIES:
+                self._store.delete(self.name_of(entry))
 
     def holds(self, entry: Entry) -> bool:
         """Tell whether an intent is still the newest entry, as it was written."""
         latest = self.latest()
         return latest is not None and (latest.claim, latest.phase) == (entry.claim, entry.phase)
+
+    def withdraw(self, intent: Entry) -> None:
+        """Write that an intent surely was not taken, unless it says otherwise by now."""
+        for entry in self.entries():
+            if (entry.claim, entry.phase) == (intent.claim, intent.phase):
+                self.update(intent.withdrawn())
+                return
 
     def update(self, entry: Entry) -> None:
         """Write how far an entry has come."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from collibra_tasks.adopting import Findings
 from collibra_tasks.client import CollibraClient
@@ -36,7 +35,7 @@ def resolve(
         settlement: What was found out, by whom and how.
         job_id: The job that is adopted.
         longest_request_seconds: How long after its intent a request may still be under way; until
-            then nobody can say that it was not sent.
+            then nobody can say that it was not sent, or that all is over.
         findings: What the tenant's job list says of the intent.
 
     Raises:
@@ -66,15 +65,16 @@ def resolve(
             _check_not_sent(client, entry, findings or Findings(), longest_request_seconds)
             entry = entry.withdrawn()
         case Resolution.ENDED:
-            entry = _end(client, entry)
+            entry = _end(client, entry, longest_request_seconds)
     settled = replace(entry, settlement=settlement)
     ledger.update(settled)
     return settled
 
 
-def _end(client: CollibraClient, entry: Entry) -> Entry:
+def _end(client: CollibraClient, entry: Entry, longest_request_seconds: float) -> Entry:
     if entry.job_id is None:
-        return entry.ended_unseen()
+        _check_not_under_way(client, entry, longest_request_seconds)
+        return entry.ended_unseen(latest=entry.on_its_way_until(longest_request_seconds))
     try:
         job = client.get_job(entry.job_id)
     except (NotSentError, OutcomeUnknownError, BusyError) as error:
@@ -106,13 +106,17 @@ def _check_not_sent(
             "say adopt_job with that job_id"
         )
         raise FinalizationRefusedError(message)
+    _check_not_under_way(client, entry, longest_request_seconds)
+
+
+def _check_not_under_way(
+    client: CollibraClient, entry: Entry, longest_request_seconds: float
+) -> None:
     client.get_account()  # shows the tenant's clock
-    if entry.intended_on is None:
-        return
-    sure_on = entry.intended_on + timedelta(seconds=longest_request_seconds)
-    if client.tenant_time < sure_on:
+    sure_on = entry.on_its_way_until(longest_request_seconds)
+    if sure_on is not None and client.tenant_time < sure_on:
         message = (
-            "nothing was settled: the request may still be under way; not_sent can be said from "
+            "nothing was settled: the request may still be under way; this can be said from "
             f"{sure_on:%H:%M:%S} UTC on, by the tenant's clock"
         )
         raise FinalizationRefusedError(message)
@@ -121,6 +125,9 @@ def _check_not_sent(
 def _adopt(client: CollibraClient, ledger: Ledger, entry: Entry, job_id: str | None) -> Entry:
     if not job_id:
         message = "adopt_job needs the job_id of the job that closed this cycle"
+        raise FinalizationRefusedError(message)
+    if entry.job_id not in {None, job_id}:
+        message = f"nothing was settled: it was sent, and is job {entry.job_id}, not {job_id}"
         raise FinalizationRefusedError(message)
     try:
         job = client.get_job(job_id)

@@ -42,7 +42,7 @@ class VariableStore:
         with get_client(sync_client=True) as client, suppress(ObjectNotFound):
             client.delete_variable_by_name(name)
 
-    def find(self, prefix: str, *, most: int | None = None) -> Iterator[Kept]:
+    def find(self, prefix: str) -> Iterator[Kept]:
         """Yield the variables whose names begin so, the last name first."""
         with get_client(sync_client=True) as client:
             offset = 0
@@ -50,7 +50,7 @@ class VariableStore:
                 query = {
                     "variables": {"name": {"like_": prefix}},
                     "sort": "NAME_DESC",
-                    "limit": most or PAGE,
+                    "limit": PAGE,
                     "offset": offset,
                 }
                 rows = client.request("POST", "/variables/filter", json=query).json()
@@ -58,7 +58,7 @@ class VariableStore:
                     if row["name"].startswith(prefix):
                         yield _kept.validate_python(row | {"written_on": row["updated"]})
                 offset += len(rows)
-                if most or len(rows) < PAGE:
+                if len(rows) < PAGE:
                     return
 
 

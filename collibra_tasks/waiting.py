@@ -132,7 +132,8 @@ class _Watch:
         if now - self.missing_since >= self.grace_seconds:
             message = (
                 f"the tenant does not know job {self.job_id} (last seen: {self.told}), so how it "
-                "ended can't be told; look at the assets in Collibra before anything is repeated"
+                "ended can't be told; look at the assets in Collibra before anything is repeated; "
+                "a finalization is then settled with the deployment resolve-finalization"
             )
             raise OutcomeUnknownError(message, job_id=self.job_id) from error
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -160,6 +161,14 @@ class prefect_process:  # noqa: N801 - used like a function
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def artifact(key: str) -> Any:
+    """Return the newest artifact of a key, as the UI shows it."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
 
 
 def talk_to(api: str) -> httpx.Client:

@@ -9,10 +9,11 @@ from collibra_tasks.guards import (
     Verdict,
     judge_evidence,
     judge_newness,
+    judge_ownership,
     judge_synchronization,
     judge_unverified,
 )
-from collibra_tasks.ledger import Past
+from collibra_tasks.ledger import Entry, Past
 from collibra_tasks.models import FinalizationStrategy, Job
 
 GOOD = Job(id="good", state="COMPLETED", result="SUCCESS")
@@ -84,8 +85,9 @@ CLOSED = Past(
     ("job_id", "created_on", "allowed"),
     [
         ("new", datetime(2026, 11, 1, 4, tzinfo=UTC), True),
+        ("new", datetime(2026, 11, 1, 3, tzinfo=UTC), False),
         ("new", datetime(2026, 11, 1, 2, tzinfo=UTC), False),
-        ("new", None, True),
+        ("new", None, False),
         ("used", datetime(2026, 11, 1, 4, tzinfo=UTC), False),
     ],
 )
@@ -94,11 +96,30 @@ def test_a_batch_serves_one_finalization(
     created_on: datetime | None,
     allowed: bool,  # noqa: FBT001 - a case
 ) -> None:
-    """A batch that filled a closed cycle, or is older than its end, can't speak for this one."""
+    """A batch of a closed cycle, or one that is not surely newer, can't speak for this one."""
     verdict = judge_newness([Job(id=job_id, created_on=created_on)], CLOSED)
 
     assert allowed == verdict.allowed
     assert allowed or job_id in verdict.reasons[0]
+
+
+def test_before_any_finalization_every_batch_is_new() -> None:
+    """Where nothing was finalized yet, a batch needs no date to speak for the cycle."""
+    assert judge_newness([Job(id="new", created_on=None)], Past()).allowed
+
+
+def test_batches_of_another_synchronization_prove_nothing() -> None:
+    """A job that another synchronization's record names can't have filled this cycle."""
+    daily = Entry(
+        tenant="https://tenant.test",
+        synchronization_id="daily",
+        strategy="IGNORE",
+        batch_job_ids=("theirs",),
+    )
+
+    assert not judge_ownership(["ours", "theirs"], "nightly", [daily]).allowed
+    assert judge_ownership(["ours"], "nightly", [daily]).allowed
+    assert judge_ownership(["theirs"], "daily", [daily]).allowed
 
 
 @pytest.mark.parametrize(

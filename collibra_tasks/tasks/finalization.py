@@ -44,6 +44,8 @@ def inspect_cycle(
 ) -> None:
     """Look before finalizing, whether all is there that this finalization relies on.
 
+    A retried run whose earlier attempt has closed the cycle has nothing to look at any more.
+
     Args:
         credentials: The tenant.
         synchronization_id: 1 to 50 characters.
@@ -59,6 +61,9 @@ def inspect_cycle(
     finalization_call(  # refuses what would not make one request with one meaning
         synchronization_id, strategy=strategy, missing_asset_status_id=missing_asset_status_id
     )
+    own = find_own(credentials, synchronization_id)
+    if own and (own.served(batch_job_ids) or not batch_job_ids):
+        return
     if not batch_job_ids:
         guards.judge_unverified(strategy, allowed=allow_unverified_cycle).enforce()
     inspect_status.fn(credentials, strategy, missing_asset_status_id)
@@ -194,6 +199,12 @@ def find_own(credentials: CollibraCredentials, synchronization_id: str) -> Entry
         return _finalizer(credentials, client, synchronization_id).find_own()
 
 
+def may_have_sent(credentials: CollibraCredentials, synchronization_id: str) -> bool:
+    """Tell whether this flow run, in any of its attempts, has finalized or may have."""
+    with credentials.get_client() as client:
+        return _finalizer(credentials, client, synchronization_id).may_have_sent()
+
+
 def _finalizer(
     credentials: CollibraCredentials,
     client: CollibraClient,
@@ -214,13 +225,22 @@ def _finalizer(
 
 
 def _this_run() -> Run:
+    root_id, attempt = runtime.flow_run.get_root_flow_run_id(), runtime.flow_run.get_run_count()
     return Run(
         id=runtime.flow_run.get_id(),
         name=runtime.flow_run.get_name(),
-        root_id=runtime.flow_run.get_root_flow_run_id(),
-        attempt=runtime.flow_run.get_run_count(),
+        root_id=root_id,
+        root_attempt=attempt if root_id == runtime.flow_run.get_id() else _attempt_of(root_id),
+        attempt=attempt,
         due_on=runtime.flow_run.get_scheduled_start_time() if runtime.flow_run.get_id() else None,
     )
+
+
+def _attempt_of(flow_run_id: str | None) -> int:
+    if flow_run_id is None:
+        return 0
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(flow_run_id)).run_count
 
 
 def _is_over(entry: Entry) -> bool:

@@ -27,7 +27,7 @@ from collibra_tasks.errors import (
 from collibra_tasks.models import FinalizationStrategy
 from collibra_tasks.receipts import Receipt, complete_receipt, render_receipt
 from collibra_tasks.results import fetch_results
-from collibra_tasks.tasks.finalization import ledger_of
+from collibra_tasks.tasks.finalization import ledger_of, may_have_sent
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish-receipt-{synchronization_id}")
@@ -134,7 +134,9 @@ def reported(
         suspended = True
         raise
     except BaseException as error:
-        not_sent = _nothing_sent(error, report)
+        not_sent = _nothing_sent(error, report) and not may_have_sent(
+            credentials, synchronization_id
+        )
         report.notes.append(_tell(error, report))
         raise
     finally:

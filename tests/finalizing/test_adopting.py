@@ -115,10 +115,20 @@ def test_what_speaks_against_a_job_is_heard(case: str) -> None:
 
 def test_a_job_called_like_the_batches_is_no_finalization() -> None:
     """Before any finalization is on record, a job with the name of our batches is not taken."""
-    entry = replace(INTENT, past=Past())
+    entry = replace(NAMING, past=Past())
 
-    assert look(job(name="Synchronization batch"), entry=entry).only is None
-    assert OURS == look(OURS, entry=entry).only
+    assert look(job(name="Synchronization batch nightly"), entry=entry).only is None
+    assert NAMED == look(NAMED, entry=entry).only
+
+
+def test_where_no_finalization_is_known_a_name_is_needed() -> None:
+    """Before any finalization is on record, a job that does not name us may be anybody's."""
+    assert look(OURS, entry=replace(INTENT, past=Past())).only is None
+
+
+def test_where_nothing_is_known_nothing_is_taken() -> None:
+    """With no batch and no finalization to tell by, a job that names us may be a batch."""
+    assert look(NAMED, entry=replace(NAMING, batch_name=None, past=Past())).only is None
 
 
 def test_jobs_of_other_records_are_theirs() -> None:

@@ -10,11 +10,14 @@ import pytest
 
 from collibra_tasks.client import CollibraClient
 from collibra_tasks.errors import (
+    BusyError,
     FinalizationRefusedError,
     JobTimedOutError,
     NotSentError,
     OutcomeUnknownError,
+    OverlapError,
     RefusedError,
+    may_repeat,
 )
 from collibra_tasks.finalizing import Order
 from collibra_tasks.ledger import MOST_MANIFESTS, Entry, Phase, Resolution, Settlement
@@ -56,17 +59,23 @@ def say(
         )
 
 
-def say_not_sent(world: World) -> None:
+def let_all_arrive(world: World) -> None:
+    """Let the time pass after which no request can be under way any more."""
     world.now += LONGEST_WAY + timedelta(seconds=2)
+
+
+def say_not_sent(world: World) -> None:
+    let_all_arrive(world)
     say(world, Resolution.NOT_SENT)
 
 
 def close_last(world: World, run: Process | None = None) -> None:
-    """Write down that the last job has ended, as a run does that followed it."""
+    """Write down that the last job has ended, as a run does that followed it; then time passes."""
     job = (run or world.processes[-1]).job
     assert job is not None
     ended = Job(id=job.id, state="COMPLETED", result="SUCCESS")
     world.ledger.close(ended, flow_run_id=run.run.id if run else None)
+    world.now += timedelta(seconds=1)
 
 
 def whole(name: str) -> Order:
@@ -119,13 +128,17 @@ def test_of_two_that_look_at_the_same_time_one_sends(world: World) -> None:
 
 
 def test_an_intent_that_was_settled_meanwhile_is_not_sent(world: World) -> None:
-    """Whoever finds the record settled by a person, or taken by another, sends nothing."""
+    """Who wakes up to a record that a person has settled sends nothing, now or when repeated."""
     late = world.start((world.import_batch(),), OnOverlap.ATTACH)
     late.go_to("after the claim")
+    let_all_arrive(world)
     say(world, Resolution.ENDED)
+    said = world.ledger.latest()
     late.finish()
 
-    assert isinstance(late.error, NotSentError)
+    assert isinstance(late.error, FinalizationRefusedError)
+    assert not may_repeat(late.error, write=True)
+    assert said == world.ledger.latest()
     assert 1 == world.tenant.finalizations
 
 
@@ -152,12 +165,13 @@ def test_a_person_opens_the_way_again(world: World) -> None:
 
 
 def test_not_sent_is_not_believed_too_early(world: World) -> None:
-    """While the request may still be under way, nobody can say that it was not sent."""
+    """While the request may still be under way, nobody can say that nothing comes any more."""
     process = world.start((world.import_batch(),), OnOverlap.ATTACH)
     process.go_to("before the finalization")
 
-    with pytest.raises(FinalizationRefusedError):
-        say(world, Resolution.NOT_SENT)
+    for resolution in (Resolution.NOT_SENT, Resolution.ENDED):
+        with pytest.raises(FinalizationRefusedError):
+            say(world, resolution)
     process.finish()
     assert process.job is not None
 
@@ -166,7 +180,7 @@ def test_a_job_goes_with_adopting_only(world: World) -> None:
     """Who names a job and says that nothing was sent, or that it ended, is asked again."""
     world.tenant.lose_next_answer(before_commit=True)
     finalize(world, world.import_batch())
-    world.now += LONGEST_WAY
+    let_all_arrive(world)
 
     for resolution in (Resolution.NOT_SENT, Resolution.ENDED, Resolution.LEAVE):
         with pytest.raises(FinalizationRefusedError):
@@ -182,7 +196,7 @@ def test_looking_changes_nothing(world: World) -> None:
     say(world, Resolution.LEAVE, reason="")
 
     assert before == world.ledger.latest()
-    world.now += LONGEST_WAY * 2
+    let_all_arrive(world)
     with pytest.raises(FinalizationRefusedError):
         say(world, Resolution.NOT_SENT, reason=" ")
 
@@ -253,6 +267,7 @@ def test_what_a_person_says_has_ended_is_not_sent_again(world: World, *, newcome
     first.go_to("before the finalization")
     other = world.begin(world.new_run(), WITHOUT_EVIDENCE) if newcomer else None
     first.kill(request_arrives=True)
+    let_all_arrive(world)
     say(world, Resolution.ENDED)
 
     again = other or world.begin(replace(first.run, attempt=2), WITHOUT_EVIDENCE)
@@ -274,6 +289,167 @@ def test_a_job_that_a_person_has_given_up_is_not_followed(world: World) -> None:
 
     assert isinstance(retry.error, FinalizationRefusedError)
     assert 2 == world.tenant.finalizations
+
+
+def test_a_batch_that_an_unseen_finalization_may_have_closed_is_old(world: World) -> None:
+    """Where a person says that a lost one ended, what was sent while it was under way is used."""
+    first = world.start((world.import_batch(),), OnOverlap.ATTACH)
+    first.go_to("before the finalization")
+    late = world.import_batch()
+    first.kill(request_arrives=True)
+    world.tenant.lose_job(world.tenant.jobs[-1].id)
+    let_all_arrive(world)
+    say(world, Resolution.ENDED)
+
+    assert isinstance(finalize(world, late).error, FinalizationRefusedError)
+    assert finalize(world, world.import_batch()).job is not None
+
+
+def test_what_the_tenant_has_named_is_not_replaced(world: World) -> None:
+    """Nobody adopts another job for a finalization whose job the tenant itself has named."""
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    assert finalize(world, batch).job is not None
+    foreign = world.tenant.add_foreign_job(created_on=world.now + timedelta(seconds=1)).id
+
+    with pytest.raises(FinalizationRefusedError):
+        say(world, Resolution.ADOPT_JOB, job_id=foreign)
+
+
+@pytest.mark.parametrize("on_overlap", [OnOverlap.SKIP, OnOverlap.FAIL])
+def test_a_holder_that_is_gone_keeps_nobody_out(world: World, on_overlap: OnOverlap) -> None:
+    """Who would leave the work to another run does so while that one may be at work, no longer."""
+    lost = world.start((world.import_batch(),), OnOverlap.ATTACH)
+    lost.go_to("before the finalization")
+    lost.kill(request_arrives=False)
+    world.processes.remove(lost)  # its host is gone, so nobody says that it is over
+
+    beside = world.start((world.import_batch(),), on_overlap)
+    beside.finish()
+    let_all_arrive(world)
+    later = world.start((world.import_batch(),), on_overlap)
+    later.finish()
+
+    assert isinstance(beside.error, OverlapError)
+    assert isinstance(later.error, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize("on_overlap", [OnOverlap.SKIP, OnOverlap.FAIL])
+def test_a_job_that_is_gone_is_left_to_nobody(world: World, on_overlap: OnOverlap) -> None:
+    """Who would leave the work to another run is told, too, that its job is gone."""
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    first = world.start((batch,), OnOverlap.ATTACH)
+    first.finish()
+    assert first.job is not None
+    world.tenant.lose_job(first.job.id)
+    world.processes.remove(first)
+    world.tenant.run_jobs_for(0)
+
+    later = world.start((world.import_batch(),), on_overlap)
+    later.finish()
+
+    assert isinstance(later.error, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize("trouble", ["the tenant is away", "the batch is not kept any more"])
+def test_a_retry_follows_its_job_through_trouble_with_batches(world: World, trouble: str) -> None:
+    """A run that has sent finds its job again, whatever the tenant still says of its batches."""
+    close_last(world)
+    batch = world.import_batch()
+    world.tenant.run_jobs_for(3600)
+    first = world.start((batch,), OnOverlap.ATTACH)
+    first.go_to("after the record")
+    first.kill(request_arrives=False)
+    if trouble == "the tenant is away":
+        world.tenant.fail_next(503, on="job", times=9)
+    else:
+        world.tenant.lose_job(batch)
+
+    retry = world.retry(first)
+    retry.finish()
+
+    assert retry.job is not None
+    assert world.tenant.jobs[-1].id == retry.job.id
+
+
+def test_a_retried_caller_finalizes_once(world: World) -> None:
+    """A flow that calls this one, and is retried, gets the job of the first time, evidence or not.
+
+    Prefect gives the called flow a run of its own each time.
+    """
+    close_last(world)
+    called = replace(world.new_run(), root_id="caller", root_attempt=1)
+    first = world.begin(called, WITHOUT_EVIDENCE)
+    first.finish()
+    close_last(world)
+    again = world.begin(
+        replace(world.new_run(), root_id="caller", root_attempt=2), WITHOUT_EVIDENCE
+    )
+    again.finish()
+
+    assert first.job is not None
+    assert again.job is not None
+    assert first.job.id == again.job.id
+
+
+def test_a_caller_may_close_one_cycle_after_another(world: World) -> None:
+    """A flow that calls this one twice, and is not retried, closes two cycles."""
+    close_last(world)
+    jobs = []
+    for _ in range(2):
+        world.import_batch()
+        called = replace(world.new_run(), root_id="caller", root_attempt=1)
+        process = world.begin(called, WITHOUT_EVIDENCE)
+        process.finish()
+        close_last(world)
+        assert process.job is not None
+        jobs.append(process.job.id)
+
+    assert 2 == len(set(jobs))
+
+
+def test_a_request_that_was_refused_hides_nothing(world: World) -> None:
+    """A run that followed another's job does so again when retried, whatever was refused since."""
+    close_last(world)
+    world.import_batch()
+    first = world.begin(world.new_run(), WITHOUT_EVIDENCE)
+    other = world.begin(world.new_run(), WITHOUT_EVIDENCE)
+    first.finish()
+    other.finish()
+    close_last(world, first)
+    world.now += timedelta(minutes=5)
+    world.tenant.fail_next(400)
+    world.begin(world.new_run(), WITHOUT_EVIDENCE).finish()
+
+    retry = world.retry(other)
+    retry.finish()
+
+    assert retry.job is not None
+    assert first.job is not None
+    assert first.job.id == retry.job.id
+    assert 2 == world.tenant.finalizations
+
+
+def test_a_busy_tenant_makes_nobody_forget(world: World) -> None:
+    """However often the tenant takes nothing, what was finalized before stays on record."""
+    [done] = world.ledger.entries()
+    world.tenant.be_busy(times=1000)
+    for _ in range(2):
+        busy = world.start((world.import_batch(),), OnOverlap.ATTACH)
+        busy.finish()
+        assert isinstance(busy.error, BusyError)
+
+    assert done.claim in [entry.claim for entry in world.ledger.entries()]
+
+
+def test_a_finalization_is_no_evidence(world: World) -> None:
+    """The job that closed the last cycle can't be named as one that filled the next."""
+    close_last(world)
+    job = world.processes[0].job
+    assert job is not None
+
+    assert isinstance(finalize(world, job.id).error, FinalizationRefusedError)
 
 
 def test_a_run_ends_its_own_finalization_before_its_next_cycle(world: World) -> None:

@@ -122,9 +122,8 @@ class SharedStore:
     def delete(self, name: str) -> None:
         self._act(lambda: self._world.values.pop(name, None))
 
-    def find(self, prefix: str, *, most: int | None = None) -> Iterator[Kept]:
-        found = self._act(lambda: self._world.read(prefix))
-        return iter(found[:most] if most else found)
+    def find(self, prefix: str) -> Iterator[Kept]:
+        return iter(self._act(lambda: self._world.read(prefix)))
 
     def _act(self, act: Callable[[], Any], what: str = "look") -> Any:
         self._process.stop(f"before the {what}")
@@ -285,6 +284,5 @@ class _QuietStore:
     def delete(self, name: str) -> None:
         self._world.values.pop(name, None)
 
-    def find(self, prefix: str, *, most: int | None = None) -> Iterator[Kept]:
-        found = self._world.read(prefix)
-        return iter(found[:most] if most else found)
+    def find(self, prefix: str) -> Iterator[Kept]:
+        return iter(self._world.read(prefix))

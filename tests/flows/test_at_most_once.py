@@ -14,9 +14,11 @@ from collibra_tasks import (
     CollibraCredentials,
     FinalizationStrategy,
     Receipt,
+    reported,
     submit_finalization,
 )
 from collibra_tasks.errors import (
+    CollibraError,
     FinalizationRefusedError,
     JobTimedOutError,
     OutcomeUnknownError,
@@ -28,7 +30,7 @@ from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.variables import VariableStore
 from flows.finalize_synchronization import finalize_synchronization
 from flows.resolve_finalization import resolve_finalization
-from tests.conftest import ImportCycle
+from tests.conftest import ImportCycle, artifact
 
 CHANGE_STATUS: dict[str, Any] = {"missing_asset_status_id": MISSING_FROM_SOURCE}
 
@@ -134,11 +136,12 @@ def test_a_lost_answer_is_looked_up(
     credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
 ) -> None:
     """A run whose answer is lost finds its job in the tenant's list and follows that."""
+    finalize(credentials, import_cycle())
     job_id = import_cycle()
     tenant.lose_next_answer()
 
     assert tenant.jobs[-1].id != finalize(credentials, job_id)
-    assert 1 == tenant.finalizations
+    assert 2 == tenant.finalizations
 
 
 def test_nothing_is_sent_until_an_unknown_outcome_is_settled(
@@ -223,7 +226,7 @@ def test_a_job_that_is_gone_is_unknown(
     with pytest.raises(JobTimedOutError):
         finalize(credentials, job_id, wait_seconds=0)
     tenant.lose_job(tenant.jobs[-1].id)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match="resolve-finalization"):
         finalize(credentials, job_id)
     assert 1 == tenant.finalizations
 
@@ -265,6 +268,46 @@ def test_one_of_many_writers_wins() -> None:
         claims = list(pool.map(lambda context: context.run(ledger.claim, entry, None), contexts))
 
     assert 1 == sum(claim is not None for claim in claims)
+
+
+def test_a_retried_run_that_has_sent_does_not_deny_it(
+    credentials: CollibraCredentials, tenant: Sandbox, import_cycle: ImportCycle
+) -> None:
+    """While the tenant is away, the receipt of a retried run does not say that nothing was sent."""
+    job_id = import_cycle()
+    told: list[str] = []
+
+    @flow(retries=1)
+    def finalize_and_break_once() -> None:
+        try:
+            with reported(credentials, "nightly", strategy=FinalizationStrategy.IGNORE):
+                if not told:
+                    tenant.lose_next_answer(before_commit=True)
+                else:
+                    tenant.stop()
+                submit_finalization(credentials, "nightly", batch_job_ids=[job_id], **CHANGE_STATUS)
+        finally:
+            told.append(artifact("finalization-nightly")["data"])
+
+    with pytest.raises(CollibraError):
+        finalize_and_break_once()
+
+    assert 2 == len(told)
+    assert not any("nothing was removed" in artifact for artifact in told)
+
+
+def test_a_copy_of_a_record_is_not_taken_for_it() -> None:
+    """A variable that somebody has named after a record does not hide it."""
+    ledger = Ledger(VariableStore(), "https://tenant.test", "copied")
+    entry = Entry(tenant="https://tenant.test", synchronization_id="copied", strategy="IGNORE")
+    mine = ledger.claim(entry, None)
+    assert mine is not None
+    Variable.set(f"old-{ledger.name_of(mine)}", {"phase": "a note"})
+
+    latest = ledger.latest()
+
+    assert latest is not None
+    assert mine.claim == latest.claim
 
 
 def test_the_record_stays_small() -> None:

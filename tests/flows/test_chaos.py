@@ -94,7 +94,11 @@ def victims(
     pool = Pool(api, "chaos", prefect_environment)
     deployment = pool.deploy(BREAKABLE_FLOW)
     with ExitStack() as stack:
-        victims = {step: Victim(step, stack.enter_context(new_tenant())) for step in STEPS}
+        victims = {
+            # Else the job of a first finalization could not be told from any other.
+            step: Victim(step, stack.enter_context(new_tenant(jobs_name_synchronization=True)))
+            for step in STEPS
+        }
         stack.enter_context(pool.workers(tmp_path_factory.mktemp("chaos")))
         for step, victim in victims.items():
             victim.prepare()

@@ -1,7 +1,7 @@
 """The flow on a real Prefect server, against every fault of the sandbox."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,18 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.sandbox import Sandbox
 from flows.finalize_synchronization import finalize_synchronization
-from tests.conftest import ImportCycle
+from tests.conftest import ImportCycle, artifact
+from tests.tenants import new_tenant
 
 Stage = Callable[[Sandbox], Any]
 pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture
+def tenant() -> Iterator[Sandbox]:
+    """Serve a tenant where a job can be told by its name before any finalization is on record."""
+    with new_tenant(jobs_name_synchronization=True) as tenant:
+        yield tenant
 
 
 def finalize(credentials: CollibraCredentials, job_id: str, **changes: Any) -> Receipt:
@@ -45,15 +53,6 @@ def finalize(credentials: CollibraCredentials, job_id: str, **changes: Any) -> R
     }
     receipt: Receipt = finalize_synchronization(credentials, **(request | changes))
     return receipt
-
-
-def latest_artifact(key: str) -> str:
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        answer = client.request("GET", "/artifacts/{key}/latest", path_params={"key": key})
-    text: str = answer.json()["data"]
-    return text
 
 
 def test_a_full_cycle_ends_in_a_receipt(
@@ -71,7 +70,7 @@ def test_a_full_cycle_ends_in_a_receipt(
     marked = [one.name for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE]
     assert ["table_2"] == marked
     assert 2 == tenant.finalizations
-    text = latest_artifact("finalization-nightly")
+    text = artifact("finalization-nightly")["data"]
     assert str(receipt.job_id) in text
     assert tenant.url in text
     assert tenant.username in text
@@ -182,7 +181,7 @@ def test_an_unknown_outcome_is_told_in_the_ui(
     with pytest.raises(OutcomeUnknownError):
         finalize(credentials, job_id)
 
-    assert "not known" in latest_artifact("finalization-nightly")
+    assert "not known" in artifact("finalization-nightly")["data"]
 
 
 def test_a_failed_job_brings_its_errors(
@@ -196,7 +195,7 @@ def test_a_failed_job_brings_its_errors(
         finalize(credentials, job_id)
 
     assert ["the domain is locked"] == [failure.message for failure in caught.value.failures]
-    assert "the domain is locked" in latest_artifact("finalization-nightly")
+    assert "the domain is locked" in artifact("finalization-nightly")["data"]
 
 
 def test_a_deadline_leaves_the_job_alone(

@@ -40,7 +40,7 @@ from collibra_tasks.sources import SourceLike
 from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
 from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
-from tests.conftest import DOMAIN, ImportCycle, wait_until
+from tests.conftest import DOMAIN, ImportCycle, artifact, wait_until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -125,11 +125,6 @@ def run_by_schedule(scheduled: Flow[..., Any]) -> None:
         client.set_flow_run_state(run.id, Pending(), force=True)
         client.delete_deployment(deployment_id)
         run_flow(scheduled, flow_run=client.read_flow_run(run.id))
-
-
-def artifact(key: str) -> Any:
-    with get_client(sync_client=True) as client:
-        return client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
 
 
 def test_two_cycles_mark_what_did_not_come_back(mirror: Mirror, tenant: Sandbox) -> None:
