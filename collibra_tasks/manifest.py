@@ -6,21 +6,23 @@ are kept, not digests of them: a person must be able to read what would disappea
 
 from __future__ import annotations
 
-import heapq
 import json
 import zlib
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import SEEK_END
 from itertools import chain, groupby, islice
-from typing import Final, Self, cast
+from tempfile import TemporaryFile
+from typing import IO, Final, Self, cast
+from weakref import finalize
 
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.sources.identifiers import ASSET
 
 _MAGIC: Final = b"collibra-tasks manifest 1\n"
 _RUN: Final = 100_000
-_BLOCK: Final = 5_000
+_BLOCK: Final = 1_000
 _FASTEST: Final = 1
 
 
@@ -89,8 +91,8 @@ class Manifest:
 class ManifestDraft:
     """A manifest in the making; its ``add`` fits the ``seen`` of a source's survey.
 
-    Identifiers are put away in sorted, compressed runs, so that memory stays bounded however many
-    there are.
+    Identifiers are put away in sorted runs, in a temporary file, so that memory stays bounded
+    however many there are.
     """
 
     def __init__(self, *, run: int = _RUN, block: int = _BLOCK) -> None:
@@ -101,8 +103,10 @@ class ManifestDraft:
             block: How many are compressed together; memory holds one block of each run.
         """
         self._run, self._block = run, block
-        self._runs: list[deque[bytes]] = []
-        self._recent: set[str] = set()
+        self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed with the draft
+        finalize(self, self._file.close)
+        self._runs: list[_Run] = []
+        self._recent: list[str] = []
         self._others = 0
 
     def add(self, resource_type: str, identifier: str) -> None:
@@ -110,28 +114,70 @@ class ManifestDraft:
         if resource_type != ASSET:
             self._others += 1
             return
-        self._recent.add(identifier)
+        self._recent.append(identifier)
         if len(self._recent) >= self._run:
             self._put_away()
 
     def finish(self) -> Manifest:
         """Make the manifest of all that was noted, and start again with nothing."""
         self._put_away()
-        merged = heapq.merge(*map(_drain, self._runs))
-        identifiers = (identifier for identifier, _ in groupby(merged))
+        merged = chain.from_iterable(_merge(self._runs))
         population, blocks = 0, []
-        while block := list(islice(identifiers, self._block)):
+        while block := list(islice(merged, self._block)):
             population += len(block)
             blocks.append(_pack(block))
         manifest = Manifest(population=population, others=self._others, blocks=tuple(blocks))
+        self._file.truncate(0)
         self._runs, self._others = [], 0
         return manifest
 
     def _put_away(self) -> None:
-        identifiers = iter(sorted(self._recent))
-        blocks = iter(lambda: list(islice(identifiers, self._block)), [])
-        self._runs.append(deque(map(_pack, blocks)))
-        self._recent = set()
+        self._recent.sort()
+        identifiers = _drop_repeats(self._recent)
+        self._recent = []
+        run = _Run(self._file)
+        for start in range(0, len(identifiers), self._block):
+            run.write(identifiers[start : start + self._block])
+        self._runs.append(run)
+
+
+class _Run:
+    """Sorted identifiers without repeats, on disk; iterate to read them, block by block."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._places: list[tuple[int, int]] = []
+
+    def write(self, block: list[str]) -> None:
+        place = self._file.seek(0, SEEK_END)
+        self._places.append((place, self._file.write(_write(block))))
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for place, length in self._places:
+            self._file.seek(place)
+            yield _read(self._file.read(length))
+
+
+def _merge(runs: Iterable[_Run]) -> Iterator[list[str]]:
+    """Merge sorted runs, a block of each in memory; repeats are left out."""
+    heads = [(blocks, head) for run in runs if (head := next(blocks := iter(run), None))]
+    while heads:
+        # No run has anything up to here that is not in its head.
+        bound = min(head[-1] for _, head in heads)
+        ripe, rest = [], []
+        for blocks, head in heads:
+            cut = bisect_right(head, bound)
+            ripe += head[:cut]
+            if left := head[cut:] or next(blocks, []):
+                rest.append((blocks, left))
+        ripe.sort()
+        yield _drop_repeats(ripe)
+        heads = rest
+
+
+def _drop_repeats(identifiers: list[str]) -> list[str]:
+    """Leave out what stands behind its like; a set would have to look at all letters."""
+    return [identifier for identifier, _ in groupby(identifiers)]
 
 
 def merge_manifests(manifests: Sequence[Manifest]) -> Manifest:
@@ -196,17 +242,25 @@ def _subtract(previous: Iterable[str], current: Iterable[str]) -> Iterator[str]:
 
 
 def _pack(identifiers: list[str]) -> bytes:
-    return zlib.compress(json.dumps(identifiers).encode(), _FASTEST)
+    return zlib.compress(_write(identifiers), _FASTEST)
 
 
 def _unpack(block: bytes) -> list[str]:
-    return cast("list[str]", json.loads(zlib.decompress(block)))
+    return _read(zlib.decompress(block))
 
 
-def _drain(blocks: deque[bytes]) -> Iterator[str]:
-    """Unpack blocks one by one, and let go of each."""
-    while blocks:
-        yield from _unpack(blocks.popleft())
+def _write(identifiers: list[str]) -> bytes:
+    """Write one a line, which is fast; as JSON where a name has lines of its own."""
+    text = "\n".join(identifiers)
+    if text.count("\n") >= len(identifiers):
+        return json.dumps(identifiers).encode()
+    return b"\n" + text.encode("utf-8", "surrogatepass")
+
+
+def _read(content: bytes) -> list[str]:
+    if content.startswith(b"\n"):
+        return content[1:].decode("utf-8", "surrogatepass").split("\n")
+    return cast("list[str]", json.loads(content))
 
 
 def _write_checksum(parts: Iterable[bytes | memoryview]) -> bytes:

@@ -94,7 +94,8 @@ def test_each_strategy_does_what_it_says(
 
 
 def _lose_among_two(tenant: Sandbox) -> None:
-    tenant.add_foreign_job(created_on=datetime.now(UTC) + timedelta(seconds=3))
+    name = "Synchronization finalization nightly"
+    tenant.add_foreign_job(created_on=datetime.now(UTC) + timedelta(seconds=3), name=name)
     tenant.lose_next_answer()
 
 
