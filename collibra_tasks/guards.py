@@ -179,6 +179,7 @@ def judge_removal(
     limits: RemovalLimits,
     finalized_before: bool,
     known_before: bool = False,
+    evicts: bool = False,
 ) -> RemovalVerdict:
     """Tell whether what would go missing is within the limits.
 
@@ -190,19 +191,26 @@ def judge_removal(
         limits: How much may go missing.
         finalized_before: Whether a finalization is on record.
         known_before: Whether the tenant knows the synchronization, though none is on record.
+        evicts: Whether unchanged commands run again, so that an asset which was renamed by hand is
+            made anew, and the renamed one goes missing.
     """
-    if strategy == FinalizationStrategy.IGNORE:
-        return RemovalVerdict(remark="IGNORE: what is missing stays as it is")
     if not current.population:
         reason = (
             "the source holds no asset, so every asset of the last cycle would count as missing"
         )
         return RemovalVerdict((reason,))
+    if strategy == FinalizationStrategy.IGNORE:
+        return RemovalVerdict(remark="IGNORE: what is missing stays as it is")
     if prediction is None:
         return _judge_unpredicted(
             current, finalized_before=finalized_before, known_before=known_before
         )
     reasons = _excesses(prediction, limits)
+    if evicts and strategy == FinalizationStrategy.REMOVE_RESOURCES:
+        reasons.append(
+            "with evict_before, REMOVE_RESOURCES deletes every asset that somebody has renamed in "
+            f"Collibra, beside the {prediction.missing_count:,} that are predicted"
+        )
     return RemovalVerdict(tuple(reasons), prediction.missing_count if reasons else None)
 
 

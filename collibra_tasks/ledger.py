@@ -81,6 +81,7 @@ class Past:
         manifests: Where it is kept what may be present on the tenant: the last cycle and, where its
             finalization failed, the ones before, back to one that went well. Empty if one of them
             was not kept.
+        doubtful: Whether the last finalization failed, or may have: its cycle may be open still.
     """
 
     finalized: bool = False
@@ -90,6 +91,7 @@ class Past:
     job_type: str | None = None
     batch_name: str | None = None
     manifests: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +201,17 @@ class Entry:
             job_type=self.job_type or self.past.job_type,
             batch_name=self.batch_name or self.past.batch_name,
             manifests=self._manifests(),
+            doubtful=self._doubtful,
         )
+
+    @property
+    def _doubtful(self) -> bool:
+        return self.failed or self.outcome == UNSEEN
 
     def _manifests(self) -> tuple[str, ...]:
         if self.manifest is None:
             return ()
-        if not self.failed or not self.past.finalized:
+        if not self._doubtful or not self.past.finalized:
             return (self.manifest,)
         all_known = bool(self.past.manifests)
         manifests = tuple(dict.fromkeys((self.manifest, *self.past.manifests)))
@@ -249,7 +256,8 @@ class Ledger:
         self.synchronization_id = synchronization_id
         digest = hashlib.sha256(f"{tenant}\0{synchronization_id}".encode()).hexdigest()[:10]
         slug = re.sub(r"[^a-z0-9]+", "-", synchronization_id.lower())[:SLUG_LENGTH].strip("-")
-        self._prefix = f"{PREFIX}{slug or 'synchronization'}-{digest}-"
+        self.slug = f"{slug or 'synchronization'}-{digest}"
+        self._prefix = f"{PREFIX}{self.slug}-"
 
     def name_of(self, entry: Entry) -> str:
         """Return the name of an entry's variable, as a person finds it in the UI."""

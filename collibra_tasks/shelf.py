@@ -7,8 +7,10 @@ in Prefect's home; then only this machine remembers.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, cast
 
 from prefect.blocks.core import Block
@@ -22,6 +24,8 @@ from collibra_tasks.ledger import Past
 from collibra_tasks.manifest import Manifest, ManifestError
 
 FOLDER = "collibra-tasks"
+KEPT_MANIFESTS = 20
+"""More than an entry of the record can name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,22 @@ class Shelf:
         self._write(name, content)
         return name
 
+    def forget_manifests(self, *, but: Collection[str]) -> None:
+        """Forget old manifests where this can be done: in a folder of this machine.
+
+        A bucket has rules of its own for what is old.
+
+        Args:
+            but: What is needed still.
+        """
+        if not isinstance(self._files, LocalFileSystem) or not self._files.basepath:
+            return
+        folder = Path(self._files.basepath).expanduser() / self._folder
+        found = sorted(folder.glob("*.manifest"), key=lambda path: path.stat().st_mtime)
+        for path in found[:-KEPT_MANIFESTS]:
+            if f"{self._folder}/{path.name}" not in but:
+                path.unlink(missing_ok=True)
+
     def read_progress(self) -> Progress | None:
         """Read how far the last cycle came; ``None`` if nothing is known."""
         content = self._read(self._progress)
@@ -116,7 +136,14 @@ class Shelf:
             return None
 
     def _write(self, name: str, content: bytes) -> None:
-        _run(self._files.write_path(name, content))
+        try:
+            _run(self._files.write_path(name, content))
+        except Exception as error:
+            message = (
+                f"not finalized: the storage can't be written to ({type(error).__name__}: "
+                f"{error}), so nothing would tell the next cycle what this one held"
+            )
+            raise FinalizationRefusedError(message) from error
 
 
 def _load(storage: str | None) -> WritableFileSystem:

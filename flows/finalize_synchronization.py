@@ -94,8 +94,8 @@ def finalize_synchronization(
             )
             report.job_id = job.id
             wait_for_job(credentials, job.id, wait_seconds=wait_seconds)
-    except OverlapError as overlap:
+    except OverlapError:
         if on_overlap != OnOverlap.SKIP:
             raise
-        return skipped(report.receipt, overlap)
+        return skipped(report.receipt)
     return report.receipt

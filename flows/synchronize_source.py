@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from collibra_tasks import (
@@ -18,6 +19,7 @@ from collibra_tasks import (
     Receipt,
     RelationsAction,
     RemovalLimits,
+    skipped,
     synchronize,
     tell_or_cancel_job,
 )
@@ -55,7 +57,7 @@ def synchronize_source(
     wait_seconds: Annotated[float, Field(ge=0)] = 3600,
     on_overlap: OnOverlap = OnOverlap.ATTACH,
     on_cancel: OnCancel = OnCancel.LEAVE,  # noqa: ARG001 - read when the run is cancelled
-) -> Receipt:
+) -> Receipt | State[Receipt]:
     """Mirror a source into Collibra: compare it with the last cycle, send it, then finalize.
 
     The whole source is read and compared with the last finalized cycle before anything is sent. If
@@ -95,7 +97,9 @@ def synchronize_source(
         relations_action: What becomes of relations that an asset has already; empty leaves it to
             Collibra.
         evict_before: Let Collibra forget what it was sent before. Unchanged commands are skipped
-            otherwise, and what was edited by hand stays edited.
+            otherwise, and what was edited by hand stays edited. An asset that was renamed by hand
+            is made anew, and the renamed one counts as missing; so REMOVE_RESOURCES needs
+            accept_missing_count then.
         one_call: For a small source: send and finalize in one request, after the guard has agreed.
         storage: A saved block of Prefect that can be written to, such as s3-bucket/manifests, to
             remember what cycles held. Empty: a folder on the worker; then every run should be on
@@ -106,7 +110,7 @@ def synchronize_source(
         on_cancel: When this run is cancelled: leave lets the finalization go on; cancel_job asks
             Collibra to stop it.
     """
-    return synchronize(
+    receipt = synchronize(
         credentials,
         synchronization_id,
         source,
@@ -137,3 +141,4 @@ def synchronize_source(
             on_overlap=on_overlap,
         ),
     )
+    return skipped(receipt) if receipt.not_sent else receipt

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
@@ -21,6 +22,7 @@ def read_csv_rows(file: SourceFile, options: CsvOptions) -> Iterator[Row]:
         SourceError: It is not CSV in UTF-8.
     """
     taken: list[bytes] = []
+    quoted, well_quoted = options.quote.encode(), _match_quoting(options)
     reader = csv.reader(_take_lines(file, taken), strict=True, **_describe(options))
     while True:
         try:
@@ -31,9 +33,30 @@ def read_csv_rows(file: SourceFile, options: CsvOptions) -> Iterator[Row]:
         if cells is None:
             return
         if cells:
-            line = reader.line_num - len(taken) + 1
-            yield Row(Position(file.label, "line", line), cells, _end_line(b"".join(taken)))
+            content = b"".join(taken)
+            place = Position(file.label, "line", reader.line_num - len(taken) + 1)
+            if quoted not in content or well_quoted(content.decode()):
+                yield Row(place, cells, _end_line(content))
+            else:
+                raise SourceError(
+                    f"{place}: a quote stands inside a cell that is not quoted, which others read "
+                    "as the start of a quoted one, up to the next quote; quote the whole cell"
+                )
         taken.clear()
+
+
+def _match_quoting(options: CsvOptions) -> Callable[[str], object]:
+    """Match a row whose quotes stand around cells or, doubled or escaped, inside quoted ones.
+
+    Python's reader lets others pass; others' readers make something else of them (*observed*,
+    opencsv).
+    """
+    separator, quote, escape = map(re.escape, (options.separator, options.quote, options.escape))
+    blanks = " *" if options.ignore_leading_whitespace else ""
+    escaped = "" if escape == quote else rf"{escape}.|"
+    quoted = rf"{blanks}{quote}(?:{escaped}{quote}{quote}|[^{quote}{escape}])*+{quote}"
+    cell = rf"(?:{quoted}|[^{quote}{separator}]*+)"
+    return re.compile(rf"{cell}(?:{separator}{cell})*+[\r\n]*", re.DOTALL).fullmatch
 
 
 def _take_lines(file: SourceFile, taken: list[bytes]) -> Iterator[str]:

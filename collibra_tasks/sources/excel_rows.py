@@ -24,19 +24,27 @@ _DAMAGE: Final = (
 
 
 def read_excel_rows(file: SourceFile, sheet: str | None) -> Iterator[Row]:
-    """Read all rows of one sheet, by default the first; rows without any cell are passed over.
+    """Read all rows of one sheet, by default the first; empty ones at its end are passed over.
 
     Rows are as wide as the first one, unless they hold more.
 
     Raises:
-        SourceError: It is no workbook, or lacks the sheet; or openpyxl is not installed.
+        SourceError: It is no workbook, or lacks the sheet, or has an empty row before its last; or
+            openpyxl is not installed.
     """
-    columns = 0
+    columns = empty = 0
     for number, row in enumerate(_read_values(file, sheet), start=1):
         cells = [_write_cell(value) for value in row]
         while cells and not cells[-1]:
             cells.pop()
-        if cells:
+        if not cells:
+            empty = empty or number
+        elif empty:
+            raise SourceError(
+                f"{file.label}, row {empty}: is empty; a workbook is sent whole, and Collibra "
+                "would take it for a row: delete it"
+            )
+        else:
             columns = columns or len(cells)
             cells += [""] * (columns - len(cells))
             yield Row(Position(file.label, "row", number), cells)

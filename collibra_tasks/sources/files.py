@@ -84,8 +84,9 @@ def describe_file(path: Path, label: str | None = None) -> SourceFile:
     label = label or str(path)
     try:
         stamp = _stamp(path)
-    except OSError as error:
-        raise SourceError(f"{label}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a name with a NUL in it, for one
+        reason = getattr(error, "strerror", None) or error
+        raise SourceError(f"{label}: cannot be read: {reason}") from None
     if path.is_dir():
         raise SourceError(
             f"{label}: is a folder; name its files with a glob, such as {label}/*.json"
@@ -168,7 +169,11 @@ def _read_path(path: object) -> Path:
 
 
 def _expand(path: Path) -> list[Path]:
-    if path.exists() or not glob.has_magic(str(path)):
+    try:
+        there = path.exists()
+    except OSError as error:  # most likely the text of a file
+        raise SourceError(f"{str(path)!r:.100}: is no name of a file: {error.strerror}") from None
+    if there or not glob.has_magic(str(path)):
         return [path]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [each for each in found if each.is_file()]

@@ -14,7 +14,12 @@ from collibra_tasks.sources.values import Piece, Survey
 MAX_BATCH_BYTES: Final = 16 << 20
 """Where a batch is closed however few commands it has; keeps memory bounded. Source: assumed."""
 
-_PHASES: Final = (frozenset({COMMUNITY}), frozenset({DOMAIN}), RESOURCE_TYPES - CONTAINERS)
+PHASES: Final = (frozenset({COMMUNITY}), frozenset({DOMAIN}), RESOURCE_TYPES - CONTAINERS)
+
+
+def phase_of(resource_type: str) -> int:
+    """Tell which phase commands about something belong to, from 0."""
+    return next(number for number, types in enumerate(PHASES) if resource_type in types)
 
 
 def iter_phases(source: Source, survey: Survey) -> Iterator[Iterator[Run]]:
@@ -26,7 +31,7 @@ def iter_phases(source: Source, survey: Survey) -> Iterator[Iterator[Run]]:
     if source.template:
         yield _iter_expected(source, RESOURCE_TYPES, survey.commands)
         return
-    for wanted in _PHASES:
+    for wanted in PHASES:
         if expected := sum(survey.by_resource_type.get(each, 0) for each in wanted):
             yield drop_repeats(_iter_expected(source, wanted, expected))
 

@@ -91,8 +91,8 @@ class CsvOptions:
     escape: Annotated[
         str,
         Field(
-            description="One character before a quote inside quotes; empty for none. A doubled "
-            "quote is understood as well."
+            description="One character before a quote inside quotes. A doubled quote is "
+            "understood as well."
         ),
     ] = "\\"
     header_row: Annotated[
@@ -107,7 +107,5 @@ class CsvOptions:
         """Refuse what no reader understands."""
         for name in ("separator", "quote", "escape"):
             text = getattr(self, name)
-            if text == "" and name == "escape":
-                continue
             if len(text) != 1 or text in "\r\n":
                 raise SourceError(f"the CSV {name} must be one character, not {text!r}")

@@ -5,7 +5,7 @@ Nothing here is cached: a remembered state never ends, and a remembered refusal 
 
 from collibra_tasks.tasks.batches import submit_batch
 from collibra_tasks.tasks.cancellation import tell_or_cancel_job
-from collibra_tasks.tasks.cycle import CycleOptions, evict_cache, survey_source, synchronize
+from collibra_tasks.tasks.cycle import evict_cache, survey_source, synchronize
 from collibra_tasks.tasks.finalization import (
     inspect_cycle,
     inspect_status,
@@ -13,6 +13,7 @@ from collibra_tasks.tasks.finalization import (
     submit_finalization,
 )
 from collibra_tasks.tasks.jobs import wait_for_job
+from collibra_tasks.tasks.options import CycleOptions
 from collibra_tasks.tasks.reporting import Report, publish_receipt, reported, skipped
 from collibra_tasks.tasks.settlement import settle_finalization
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import cast
@@ -17,29 +17,21 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.client.orchestration import get_client
-from prefect.concurrency.sync import concurrency
-from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from slugify import slugify
 
 from collibra_tasks import waiting
 from collibra_tasks.batching import BatchSender
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.errors import (
-    FinalizationRefusedError,
-    JobError,
-    JobIncompleteError,
-    NotFoundError,
-)
+from collibra_tasks.errors import JobError, JobIncompleteError, NotFoundError
 from collibra_tasks.models import Job, RelationsAction
 from collibra_tasks.shelf import Progress, SentBatch, Shelf
 from collibra_tasks.sources import Batch, Position
+from collibra_tasks.sources.identifiers import CONTAINERS
 from collibra_tasks.tasks.jobs import wait_for_job
 from collibra_tasks.tasks.retrying import WRITE
+from collibra_tasks.tasks.turns import CycleTurns, taking_slots
 
-TENANT_LIMIT = 8
-"""How many imports a tenant runs at once. Source: Concurrent import (documented)."""
 SHOWN_FAILURES = 1_000
 
 
@@ -96,6 +88,7 @@ class BatchRun:
     Attributes:
         commands: How many commands there are in all.
         most_at_once: How many jobs may be at work together, 1 to 8.
+        patience_seconds: How long to wait until the tenant has room.
         start: Where the cycle stands: what an earlier attempt of this run has sent, and what was
             there before. What is done of it stays so.
     """
@@ -104,12 +97,14 @@ class BatchRun:
     synchronization_id: str
     commands: int
     shelf: Shelf
+    turns: CycleTurns
     start: Progress
     most_at_once: int = 1
     continue_on_error: bool = False
     relations_action: RelationsAction | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     wait_seconds: float = 3600.0
+    patience_seconds: float = 3600.0
     sent: list[SentBatch] = field(default_factory=list)
     done: list[SentBatch] = field(default_factory=list)
 
@@ -120,31 +115,21 @@ class BatchRun:
             JobIncompleteError: If any batch was not imported as a whole; the cycle is not complete.
             FinalizationRefusedError: If the tenant's concurrency limit lets nobody in.
         """
-        limit = ensure_tenant_limit(name := limit_name(self.credentials))
-        if limit < 1:
-            message = f"not sent, nothing changed in Collibra: the concurrency limit {name} is 0"
-            raise FinalizationRefusedError(message)
-        self.most_at_once = min(self.most_at_once, limit)
-        self._write()  # from now on this cycle has begun
-        with ExitStack() as slots:
-            slots.enter_context(
-                concurrency(
-                    name,
-                    occupy=self.most_at_once,
-                    strict=True,
-                    raise_on_lease_renewal_failure=False,  # the tenant queues what is too much
-                )
-            )
+        with taking_slots(
+            self.credentials, self.most_at_once, patience_seconds=self.patience_seconds
+        ) as most:
+            self._write()
+            self.turns.begin(self.start.past)
             bar = _Bar(self.synchronization_id, self.commands)
-            for _, phase in groupby(batches, key=_phase):
-                self._send_phase(phase, bar)
+            for containers, alike in groupby(batches, key=_has_containers):
+                self._send_together(alike, bar, most=1 if containers else most)
         return [batch.job_id for batch in self.done]
 
-    def _send_phase(self, batches: Iterable[Batch], bar: _Bar) -> None:
+    def _send_together(self, batches: Iterable[Batch], bar: _Bar, *, most: int) -> None:
         under_way: deque[tuple[Batch, str]] = deque()
         try:
             for batch in batches:
-                if len(under_way) >= self.most_at_once:
+                if len(under_way) >= most:
                     self._finish(*under_way.popleft(), bar)
                 job_id = self._proven(batch)
                 sent = job_id or self._send(batch)
@@ -235,9 +220,9 @@ class _Bar:
         )
 
 
-def _phase(batch: Batch) -> int:
-    types = set(batch.resource_types)
-    return 0 if types == {"Community"} else 1 if types == {"Domain"} else 2
+def _has_containers(batch: Batch) -> bool:
+    """Whether nothing may be imported beside it. Source: Concurrent import (documented)."""
+    return not CONTAINERS.isdisjoint(batch.resource_types)
 
 
 def _incomplete(synchronization_id: str, batch: Batch, error: JobError) -> JobIncompleteError:
@@ -271,18 +256,3 @@ def _failed_commands(batch: Batch, error: JobError) -> list[dict[str, str]]:
 
 def _positions(batch: Batch, indices: Sequence[int]) -> list[Position | None]:
     return [batch.position_of(index) for index in indices if 0 <= index < batch.commands]
-
-
-def limit_name(credentials: CollibraCredentials) -> str:
-    """Return the name of the limit that all flows to one tenant share."""
-    return f"collibra-imports-{slugify(credentials.base_url.partition('://')[2])}"
-
-
-def ensure_tenant_limit(name: str, limit: int = TENANT_LIMIT) -> int:
-    """Create a global concurrency limit, unless somebody has; theirs is respected, and returned."""
-    with get_client(sync_client=True) as client:
-        try:
-            return client.read_global_concurrency_limit_by_name(name).limit
-        except ObjectNotFound:
-            client.upsert_global_concurrency_limit_by_name(name, limit)
-            return limit

@@ -216,7 +216,7 @@ def _finalizer(
         ledger=ledger_of(credentials, synchronization_id),
         run=_this_run(),
         on_overlap=OnOverlap(on_overlap),
-        is_over=_is_over,
+        is_over=lambda entry: is_run_over(entry.flow_run_id),
         longest_request_seconds=LONGEST_REQUEST_TIMEOUTS * credentials.request_timeout_seconds,
         grace_seconds=waiting.GRACE_SECONDS,
         await_store=lambda: wait_for_prefect(get_run_logger().warning),
@@ -243,13 +243,13 @@ def _attempt_of(flow_run_id: str | None) -> int:
         return client.read_flow_run(UUID(flow_run_id)).run_count
 
 
-def _is_over(entry: Entry) -> bool:
-    """Tell whether the Prefect server knows that the run which wrote an entry has ended."""
-    if entry.flow_run_id is None:
+def is_run_over(flow_run_id: str | None) -> bool:
+    """Tell whether the Prefect server knows that a flow run has ended."""
+    if flow_run_id is None:
         return False
     with get_client(sync_client=True) as client:
         try:
-            state = client.read_flow_run(UUID(entry.flow_run_id)).state
+            state = client.read_flow_run(UUID(flow_run_id)).state
         except ObjectNotFound:
             return False
     return state is not None and state.is_final()

@@ -20,7 +20,6 @@ from collibra_tasks.errors import (
     FinalizationRefusedError,
     JobIncompleteError,
     NotSentError,
-    OverlapError,
     RefusedError,
     SourceError,
 )
@@ -170,6 +169,6 @@ def _tell(error: BaseException, report: Report) -> str:
     return note
 
 
-def skipped(receipt: Receipt, overlap: OverlapError) -> State[Receipt]:
+def skipped(receipt: Receipt) -> State[Receipt]:
     """Return the state of a run that left the work to another run."""
-    return Completed(name="Skipped", message=str(overlap), data=receipt)
+    return Completed(name="Skipped", message=" ".join(receipt.notes), data=receipt)

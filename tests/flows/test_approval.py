@@ -12,8 +12,8 @@ import pytest
 from collibra_tasks import CollibraCredentials, CollibraSettings
 from collibra_tasks.sandbox import Sandbox
 from tests.conftest import ROOT, prefect_process, talk_to
+from tests.flows.cycles import tables
 from tests.flows.test_deployment import prefect
-from tests.flows.test_synchronize_source import tables
 from tests.tenants import new_tenant
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

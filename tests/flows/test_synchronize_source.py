@@ -3,8 +3,6 @@
 import gzip
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,55 +26,20 @@ from collibra_tasks import (
 )
 from collibra_tasks.errors import (
     FinalizationRefusedError,
-    JobError,
     JobIncompleteError,
-    JobTimedOutError,
     OutcomeUnknownError,
     SourceError,
 )
 from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.shelf import Progress, Shelf
 from collibra_tasks.sources import SourceLike
-from collibra_tasks.tasks.batches import ensure_tenant_limit, limit_name
-from flows.finalize_synchronization import finalize_synchronization
 from flows.synchronize_source import synchronize_source
-from tests.conftest import DOMAIN, ImportCycle, artifact, wait_until
+from tests.conftest import DOMAIN, artifact, wait_until
+from tests.flows.cycles import Mirror, fail_batch, table, tables
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-Mirror = Callable[..., Receipt]
 Nightly = Callable[..., list[Receipt]]
-
-
-def table(name: str) -> dict[str, Any]:
-    return {
-        "resourceType": "Asset",
-        "identifier": {"name": name, "domain": DOMAIN},
-        "type": {"name": "Table"},
-    }
-
-
-def tables(count: int, first: int = 0) -> list[dict[str, Any]]:
-    return [table(f"table_{number:03}") for number in range(first, first + count)]
-
-
-@pytest.fixture
-def export(tmp_path: Path) -> Path:
-    """Return the file that the extractor writes anew for every cycle."""
-    return tmp_path / "export.json"
-
-
-@pytest.fixture
-def mirror(credentials: CollibraCredentials, export: Path) -> Mirror:
-    """Write a source of so many tables and synchronize it."""
-
-    def run(count: int, **changes: Any) -> Receipt:
-        export.write_text(json.dumps(tables(count)))
-        asked: dict[str, Any] = {"source": str(export), "wait_seconds": 20} | changes
-        receipt: Receipt = synchronize_source(credentials, "nightly", **asked)
-        return receipt
-
-    return run
 
 
 @pytest.fixture
@@ -104,12 +67,6 @@ def nightly(credentials: CollibraCredentials) -> Nightly:
         return receipts
 
     return run
-
-
-def fail_batch(tenant: Sandbox, number: int) -> None:
-    """Let the batches before it be imported, and this one not."""
-    tenant.end_jobs_as("COMPLETED", "SUCCESS", on="batch", times=number - 1)
-    tenant.end_jobs_as("ERROR", "FAILURE", on="batch")
 
 
 def run_by_schedule(scheduled: Flow[..., Any]) -> None:
@@ -154,10 +111,11 @@ def test_a_finished_cycle_is_done_with(mirror: Mirror) -> None:
 
 
 def test_what_comes_back_is_restored(mirror: Mirror, tenant: Sandbox) -> None:
-    """An asset that was marked as missing gets its status back with its return."""
+    """An asset that was marked as missing gets its status back with its return, as predicted."""
     for count in (20, 19, 20):
-        mirror(count)
+        receipt = mirror(count)
 
+    assert not any("were predicted" in note for note in receipt.notes)
     assert not [one for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE]
 
 
@@ -186,27 +144,6 @@ def test_half_a_source_is_stopped_before_anything_is_sent(mirror: Mirror, tenant
         mirror(10)
 
     assert jobs == len(tenant.jobs)
-
-
-def test_two_cycles_at_once_follow_one_another(
-    credentials: CollibraCredentials, tenant: Sandbox, export: Path
-) -> None:
-    """Two runs of one synchronization never mix their cycles, and nothing goes missing."""
-    export.write_text(json.dumps(tables(20)))
-
-    def run() -> bool:
-        receipt: Receipt = synchronize_source(
-            credentials, "nightly", str(export), max_commands_per_batch=5, wait_seconds=60
-        )
-        return receipt.succeeded
-
-    contexts = [copy_context() for _ in range(2)]  # they know the tests' own Prefect server
-    with ThreadPoolExecutor(2) as pool:
-        ended = list(pool.map(lambda context: context.run(run), contexts))
-
-    assert [True, True] == ended
-    assert (8, 2) == (tenant.batches, tenant.finalizations)
-    assert not [one for one in tenant.assets().values() if one.status_id == MISSING_FROM_SOURCE]
 
 
 def test_a_large_removal_passes_with_its_number_and_a_reason(
@@ -279,16 +216,18 @@ def test_a_broken_source_sends_nothing(
     assert [] == tenant.jobs
 
 
+@pytest.mark.parametrize("strategy", ["CHANGE_STATUS", "IGNORE"])
 def test_a_source_without_assets_is_refused(
-    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path, strategy: str
 ) -> None:
     """A cycle without any asset is not sent: all of the last cycle would be missing."""
     export.write_text(
         json.dumps([{"resourceType": "Community", "identifier": {"name": "Data Warehouse"}}])
     )
 
+    asked: dict[str, Any] = {"strategy": strategy}
     with pytest.raises(FinalizationRefusedError):
-        synchronize_source(credentials, "nightly", str(export))
+        synchronize_source(credentials, "nightly", str(export), **asked)
 
     assert [] == tenant.jobs
 
@@ -308,32 +247,6 @@ def test_a_batch_that_failed_keeps_the_cycle_open(
     rows = json.loads(artifact("failed-commands-nightly")["data"])
     assert "export.json" in rows[0]["where"]
     assert "table_000" in rows[0]["identifier"]
-
-
-def test_the_next_run_tells_of_an_unfinished_cycle(mirror: Mirror, tenant: Sandbox) -> None:
-    """After a run that stopped half way, the next says what still counts as present."""
-    mirror(20)
-    fail_batch(tenant, 2)
-    with pytest.raises(JobIncompleteError):
-        mirror(20, max_commands_per_batch=10)
-
-    receipt = mirror(20)
-
-    assert any("did not finish" in note for note in receipt.notes)
-
-
-def test_no_batch_is_sent_beside_one_that_was_left_at_work(mirror: Mirror, tenant: Sandbox) -> None:
-    """A batch that an earlier run stopped following ends before the next cycle's first is sent."""
-    tenant.run_jobs_for(3600)
-    for _ in range(2):
-        with pytest.raises(JobTimedOutError):
-            mirror(20, wait_seconds=0)
-    assert 1 == tenant.batches
-
-    tenant.run_jobs_for(0)
-    tenant.finish_jobs()
-    assert mirror(20).succeeded
-    assert 2 == tenant.batches
 
 
 @pytest.mark.parametrize("before_commit", [True, False])
@@ -415,33 +328,6 @@ def test_nothing_is_sent_while_the_last_finalization_is_unknown(
     assert batches == tenant.batches
 
 
-def test_a_cycle_after_one_without_a_manifest_asks(
-    credentials: CollibraCredentials, mirror: Mirror, tenant: Sandbox, import_cycle: ImportCycle
-) -> None:
-    """Where nothing tells what the last cycle held, a person has to say that this one is whole."""
-    finalize_synchronization(
-        credentials, "nightly", batch_job_ids=[import_cycle(20)], wait_seconds=20
-    )
-    with pytest.raises(FinalizationRefusedError):
-        mirror(20)
-
-    assert mirror(20, accept_missing_count=20, accept_reason="counted").succeeded
-    assert 2 == tenant.finalizations
-
-
-def test_a_failed_finalization_hides_nothing_from_the_guard(
-    mirror: Mirror, tenant: Sandbox
-) -> None:
-    """What a failed finalization should have dealt with is still counted in the next cycle."""
-    mirror(20)
-    tenant.end_jobs_as("ERROR", "FAILURE", on="finalize")
-    with pytest.raises(JobError):
-        mirror(12, accept_missing_count=8, accept_reason="a schema was dropped")
-
-    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=8"):
-        mirror(12)
-
-
 def test_an_edit_by_hand_is_healed_by_an_evicted_cache(mirror: Mirror, tenant: Sandbox) -> None:
     """Unchanged commands heal nothing by themselves; with evict_before they do."""
     mirror(20)
@@ -454,6 +340,20 @@ def test_an_edit_by_hand_is_healed_by_an_evicted_cache(mirror: Mirror, tenant: S
     assert "Table" == tenant.assets()[key].type
 
 
+def test_what_was_renamed_by_hand_is_not_deleted_unasked(mirror: Mirror, tenant: Sandbox) -> None:
+    """With the cache evicted, a renamed asset counts as missing, so deleting has to be accepted."""
+    mirror(20)
+    asked = {"evict_before": True, "strategy": "REMOVE_RESOURCES"}
+    key = next(key for key in tenant.assets() if key[2] == "table_000")
+    tenant.edit_asset(key, name="renamed by hand")
+
+    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=0"):
+        mirror(20, **asked)
+    assert "renamed by hand" in tenant.asset_names()
+
+    assert mirror(20, **asked, accept_missing_count=0, accept_reason="nothing is kept").succeeded
+
+
 def test_a_small_source_may_go_in_one_call(mirror: Mirror, tenant: Sandbox) -> None:
     """One request sends and finalizes with the strategy said, once the guard has agreed."""
     mirror(20, one_call=True)
@@ -463,9 +363,23 @@ def test_a_small_source_may_go_in_one_call(mirror: Mirror, tenant: Sandbox) -> N
     assert 0 == tenant.batches
     with pytest.raises(FinalizationRefusedError):
         mirror(9, one_call=True)
-    with pytest.raises(FinalizationRefusedError):
-        mirror(20, one_call=True, max_commands_per_batch=10)
+    for changes in ({"max_commands_per_batch": 10}, {"relations_action": "ADD_OR_IGNORE"}):
+        with pytest.raises(FinalizationRefusedError):
+            mirror(20, one_call=True, **changes)
     assert 2 == tenant.finalizations
+
+
+def test_one_call_never_merges_what_batches_would_override(
+    credentials: CollibraCredentials, tenant: Sandbox, export: Path
+) -> None:
+    """A source that says something about an asset twice is not sent in one call."""
+    community = {"resourceType": "Community", "identifier": {"name": "Data Warehouse"}}
+    export.write_text(json.dumps([table("one"), community, table("one") | {"attributes": {}}]))
+
+    asked: dict[str, Any] = {"one_call": True}
+    with pytest.raises(FinalizationRefusedError):
+        synchronize_source(credentials, "nightly", str(export), **asked)
+    assert [] == tenant.jobs
 
 
 def test_a_disagreement_is_told(mirror: Mirror, tenant: Sandbox) -> None:
@@ -509,14 +423,8 @@ def test_a_table_goes_with_its_template(
     source = tmp_path / "tables.csv"
     source.write_text("name;owner\n" + "".join(f"table_{n};Ada\n" for n in range(12)))
 
-    receipt: Receipt = synchronize_source(
-        credentials,
-        "nightly",
-        str(source),
-        template=TEMPLATE,
-        max_commands_per_batch=5,
-        wait_seconds=20,
-    )
+    asked: dict[str, Any] = {"template": TEMPLATE, "max_commands_per_batch": 5, "wait_seconds": 20}
+    receipt: Receipt = synchronize_source(credentials, "nightly", str(source), **asked)
 
     assert receipt.succeeded
     assert 3 == tenant.batches
@@ -529,57 +437,3 @@ def test_commands_may_come_from_python(nightly: Nightly, tenant: Sandbox) -> Non
 
     assert receipt.succeeded
     assert 12 == len(tenant.assets())
-
-
-def test_what_an_unfinished_cycle_brought_is_not_forgotten(mirror: Mirror, tenant: Sandbox) -> None:
-    """Assets that only a broken cycle brought are counted before the cycle that would lose them."""
-    mirror(20, strategy="REMOVE_RESOURCES")
-    fail_batch(tenant, 2)
-    with pytest.raises(JobIncompleteError):
-        mirror(40, max_commands_per_batch=30)
-    mirror(20, strategy="REMOVE_RESOURCES")
-
-    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=20"):
-        mirror(20, strategy="REMOVE_RESOURCES")
-
-
-def test_a_synchronization_without_a_record_is_not_taken_for_new(
-    mirror: Mirror, tenant: Sandbox, import_cycle: ImportCycle
-) -> None:
-    """Where Collibra knows what Prefect has no record of, a person has to repeat the number."""
-    import_cycle(20)
-    with pytest.raises(FinalizationRefusedError, match="accept_missing_count=12"):
-        mirror(12)
-    assert 1 == tenant.batches
-
-    assert mirror(12, accept_missing_count=12, accept_reason="moved from a script").succeeded
-
-
-def test_a_first_cycle_may_be_begun_again(mirror: Mirror, tenant: Sandbox) -> None:
-    """After a first cycle that broke, nobody is asked about what these runs themselves brought."""
-    fail_batch(tenant, 2)
-    with pytest.raises(JobIncompleteError):
-        mirror(20, max_commands_per_batch=10)
-
-    assert mirror(20).succeeded
-
-
-def test_a_lower_limit_is_respected(
-    mirror: Mirror, credentials: CollibraCredentials, tenant: Sandbox
-) -> None:
-    """Where the tenant's concurrency limit is lower than asked for, fewer batches go at once."""
-    ensure_tenant_limit(limit_name(credentials), 2)
-
-    assert mirror(20, max_commands_per_batch=5, max_concurrent_batches=4).succeeded
-    assert 4 == tenant.batches
-
-
-def test_a_limit_of_zero_stops_all_flows(
-    mirror: Mirror, credentials: CollibraCredentials, tenant: Sandbox
-) -> None:
-    """Where somebody has set the tenant's concurrency limit to 0, a run says so and ends."""
-    ensure_tenant_limit(limit_name(credentials), 0)
-
-    with pytest.raises(FinalizationRefusedError):
-        mirror(20)
-    assert 0 == tenant.batches

@@ -123,6 +123,8 @@ def test_a_value_that_is_no_json_is_refused(value: object) -> None:
         (["one.jsonl", asset("a")], "a source that begins with a path is all paths, not {"),
         ([asset("a"), "one.jsonl"], "commands, index 1: a command is a mapping, not str"),
         ("nowhere.json", "nowhere.json: cannot be read: No such file"),
+        (json.dumps([{"resourceType": "Asset"}] * 50), "is no name of a file"),
+        ("a\0b.json", "cannot be read"),
         ("*.json", "no file matches.* every asset count as missing"),
         ("folder", "is a folder"),
         ("empty.csv", "the file is empty.* every asset count as missing"),

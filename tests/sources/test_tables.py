@@ -76,7 +76,7 @@ def test_rows_survive_the_nastiest_quoting(
 ) -> None:
     """All parts together are the file, to the byte, and each begins with the header."""
     dialect: dict[str, Any] = {"quoting": csv.QUOTE_ALL, "doublequote": doubled}
-    options = CsvOptions(escape="" if doubled else "\\")
+    options = CsvOptions(escape='"' if doubled else "\\")
     if doubled:
         dialect["escapechar"] = None
     path = write_csv(folder / "nasty.csv", [("Name", "Text"), *rows], **dialect)
@@ -150,7 +150,7 @@ def test_without_a_header_every_row_counts(tmp_path: Path) -> None:
 
 def test_other_separators_are_understood(tmp_path: Path) -> None:
     """A file with other characters than Collibra's defaults is read with those."""
-    options = CsvOptions(separator=",", quote="'", escape="")
+    options = CsvOptions(separator=",", quote="'", escape="'")
 
     with open_rows(tmp_path, "Name,Text\n'a, ''b''',x", csv=options) as source:
         (batch,) = split(source)
@@ -190,6 +190,8 @@ def test_a_byte_order_mark_is_not_sent(tmp_path: Path) -> None:
         ("Name;Text\n;b\n", "line 2: the identifier's name is empty"),
         ('Name;Text\na;"b\nc\n', "line 2: broken CSV: unexpected end of data"),
         ('Name;Text\na;"b"c\n', "line 2: broken CSV"),
+        ('Name;Text\na;5" wide\nb;6" wide\n', "line 2: a quote stands inside a cell"),
+        ('Name;Text\na;\\"b\n', "line 2: a quote stands inside a cell"),
     ],
 )
 def test_broken_rows_are_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -273,7 +275,7 @@ def test_a_separator_is_one_character(text: str) -> None:
 
 def test_excel_goes_whole(tmp_path: Path) -> None:
     """A workbook is one batch, to the byte, with a position for every row."""
-    rows: list[list[object]] = [["Name", "Text"], ["a", None], [], ["b", 7]]
+    rows: list[list[object]] = [["Name", "Text"], ["a", None], ["b", 7], []]
     path = write_excel(tmp_path / "a.xlsx", rows)
 
     with open_source(path, template=TEMPLATE) as source:
@@ -281,7 +283,7 @@ def test_excel_goes_whole(tmp_path: Path) -> None:
 
     assert path.read_bytes() == batch.content
     assert ("excel", "a.xlsx", 2) == (batch.format, batch.file_name, batch.commands)
-    assert (2, 4) == (batch.first.number, batch.last.number)
+    assert (2, 3) == (batch.first.number, batch.last.number)
     assert "C > D > b" == batch.last.identifier
 
 
@@ -318,6 +320,8 @@ def test_a_workbook_above_the_limit_is_refused(tmp_path: Path) -> None:
         ([["Name"], ["a"]], "the template names column 2 of 1"),
         ([["Name", "Text"], [None, "b"]], "row 2: the identifier's name is empty"),
         ([["Name", "Text"], ["a", "b", "c"]], "row 2: the row has 3 cells instead of 2"),
+        ([["Name", "Text"], ["a"], [], ["b"]], "row 3: is empty"),
+        ([[], ["Name", "Text"], ["a"]], "row 1: is empty"),
     ],
 )
 def test_broken_sheets_are_refused(tmp_path: Path, rows: list[list[object]], reason: str) -> None:
