@@ -185,11 +185,11 @@ def answers(address: str) -> bool:
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes] | None = None, seconds: float = 90
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 90
 ) -> None:
-    """Wait for something to become ready; fail if its process ends or it takes too long."""
+    """Wait for a process to become ready; fail if it ends or takes too long."""
     deadline = time.monotonic() + seconds
     while not ready():
-        assert process is None or process.poll() is None, "it ended early"
+        assert process.poll() is None, "it ended early"
         assert time.monotonic() < deadline, "it was not ready in time"
         time.sleep(0.2)

@@ -10,7 +10,7 @@ from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.exceptions import Pause
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.states import Completed
 from slugify import slugify
 
@@ -91,7 +91,9 @@ def publish_receipt(
 
 def _requester() -> str | None:
     name = runtime.flow_run.get_name()
-    deployment = runtime.deployment.get_name()
+    deployment = None
+    with suppress(ObjectNotFound):  # it may be deleted while its run goes on
+        deployment = runtime.deployment.get_name()
     return " of ".join(filter(None, (name and f"flow run {name}", deployment))) or None
 
 

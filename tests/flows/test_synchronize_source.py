@@ -34,7 +34,7 @@ from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.shelf import Progress, Shelf
 from collibra_tasks.sources import SourceLike
 from flows.synchronize_source import synchronize_source
-from tests.conftest import DOMAIN, artifact, wait_until
+from tests.conftest import DOMAIN, artifact
 from tests.flows.cycles import Mirror, fail_batch, table, tables
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -77,7 +77,7 @@ def run_by_schedule(scheduled: Flow[..., Any]) -> None:
             client.create_flow(scheduled), name="by schedule", schedules=[schedule]
         )
         of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
-        wait_until(lambda: bool(client.read_flow_runs(deployment_filter=of_it)))
+        client.request("POST", "/deployments/{id}/schedule", path_params={"id": deployment_id})
         run = client.read_flow_runs(deployment_filter=of_it)[0]
         client.set_flow_run_state(run.id, Pending(), force=True)
         client.delete_deployment(deployment_id)
