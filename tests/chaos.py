@@ -41,6 +41,7 @@ def main(minutes: float, seed: int) -> None:
             "PREFECT_API_URL": api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
         from tests.conftest import answers, prefect_process, talk_to, wait_until
         from tests.flows.pool import BREAKABLE_FLOW, Pool
@@ -76,7 +77,7 @@ def kill_some(
     from tests.conftest import send_tables
     from tests.flows.pool import ENDED, save_credentials
 
-    with Sandbox(job_seconds=chance.choice([0, 3])) as tenant:
+    with Sandbox(job_seconds=chance.choice([0, 3]), jobs_name_synchronization=True) as tenant:
         credentials = save_credentials(tenant, "chaos")
         names = [f"cycle-{first + index}" for index in range(TOGETHER)]
         runs = {}

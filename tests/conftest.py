@@ -25,6 +25,18 @@ DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
 ImportCycle = Callable[..., str]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the processes have counted that share the tests between them."""
+    figures.counted.update(node.workeroutput.get("figures", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand over what this process has counted, if it is one of several."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["figures"] = dict(figures.counted)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how often the promise was put to the test."""
     if figures.counted:
@@ -103,6 +115,7 @@ def prefect_environment(prefect_home: Path) -> dict[str, str]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PYTHONWARNINGS": "ignore",
     }
 

@@ -56,9 +56,11 @@ class Start:
                 "A cycle was begun before and not finished, and what it brought can't be read any "
                 "more; so the next cycle can't be predicted, and asks"
             )
+        if not before.sent:
+            return None
         return (
-            f"Flow run {before.flow_run_name or '?'} began a cycle and did not finish it; what "
-            f"its {len(before.done)} batches brought counts as present in this one"
+            f"Flow run {before.flow_run_name or '?'} began a cycle and did not finish it; what the "
+            f"{len(before.sent)} batches brought that it sent counts as present in this one"
         )
 
     def progress(self, present: str | None) -> Progress:

@@ -18,7 +18,8 @@ from tests.flows.cycles import Mirror, tables
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finalization, "LONGEST_REQUEST_TIMEOUTS", 0)
     monkeypatch.setattr(waiting, "GRACE_SECONDS", 2)
-    monkeypatch.setattr(finalizing, "LONGEST_STALL_SECONDS", 4)
+    monkeypatch.setattr(finalizing, "LONGEST_STALL_SECONDS", 8)
+    monkeypatch.setattr(finalizing, "TICK_SECONDS", 0)
     monkeypatch.setattr(turns, "LONGEST_LEASE_SECONDS", 1)
     for name in ("inspect_cycle", "submit_finalization"):
         monkeypatch.setattr(getattr(library_tasks, name), "retry_delay_seconds", [0] * 4)

@@ -27,7 +27,7 @@ class Pool:
 
     def __init__(self, api: httpx.Client, name: str, environment: Mapping[str, str]) -> None:
         self.api, self.name = api, name
-        self.environment = dict(environment) | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+        self.environment = dict(environment)
         pool = {"name": name, "type": "process", "base_job_template": template()}
         api.post("/work_pools/", json=pool).raise_for_status()
 
