@@ -14,6 +14,7 @@ from collibra_tasks import (
     CollibraCredentials,
     FinalizationStrategy,
     Receipt,
+    inspect_cycle,
     reported,
     submit_finalization,
 )
@@ -285,7 +286,9 @@ def test_a_retried_run_that_has_sent_does_not_deny_it(
                     tenant.lose_next_answer(before_commit=True)
                 else:
                     tenant.stop()
-                submit_finalization(credentials, "nightly", batch_job_ids=[job_id], **CHANGE_STATUS)
+                asked: dict[str, Any] = {"batch_job_ids": [job_id], **CHANGE_STATUS}
+                inspect_cycle(credentials, "nightly", **asked)
+                submit_finalization(credentials, "nightly", **asked)
         finally:
             told.append(artifact("finalization-nightly")["data"])
 
