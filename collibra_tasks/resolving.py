@@ -137,6 +137,9 @@ def _adopt(client: CollibraClient, ledger: Ledger, entry: Entry, job_id: str | N
     if job.created_on and entry.intended_on and job.created_on < entry.intended_on:
         message = f"job {job_id} is older than the intent, so it can't have closed this cycle"
         raise FinalizationRefusedError(message)
+    if job_id in {*entry.batch_job_ids, *entry.past.batch_job_ids}:
+        message = f"job {job_id} is on record as one that filled a cycle, or closed an earlier one"
+        raise FinalizationRefusedError(message)
     for other in ledger.of_tenant():
         if job_id in {other.job_id, *other.batch_job_ids} and other.claim != entry.claim:
             message = f"job {job_id} belongs to {other.synchronization_id!r}, flow run "

@@ -22,6 +22,8 @@ from tests.tenants import new_tenant
 ROOT = Path(__file__).parent.parent
 DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
 
+BUSY_DATABASE = 503
+
 ImportCycle = Callable[..., str]
 
 
@@ -186,7 +188,22 @@ def artifact(key: str) -> Any:
 
 def talk_to(api: str) -> httpx.Client:
     """Talk to a Prefect server, each time anew: a busy one may drop a connection that rests."""
-    return httpx.Client(base_url=api, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+    return httpx.Client(base_url=api, timeout=30, transport=Patient())
+
+
+class Patient(httpx.HTTPTransport):
+    """Asks again while SQLite is busy (503), as Prefect's own client does."""
+
+    def __init__(self) -> None:
+        super().__init__(limits=httpx.Limits(max_keepalive_connections=0))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        deadline = time.monotonic() + 30
+        while answer.status_code == BUSY_DATABASE and time.monotonic() < deadline:
+            time.sleep(0.2)
+            answer = super().handle_request(request)
+        return answer
 
 
 def answers(address: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from collibra_tasks import CollibraCredentials, CollibraSettings
 from collibra_tasks.sandbox import Sandbox
-from tests.conftest import ROOT, ImportCycle, prefect_process
+from tests.conftest import ROOT, ImportCycle, prefect_process, talk_to
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -58,7 +58,7 @@ def test_the_deployment_runs_on_a_worker(
     }
     worker = ("worker", "start", "--pool", "collibra", "--limit", "2")
     with (
-        httpx.Client(base_url=prefect_server, timeout=30) as api,
+        talk_to(prefect_server) as api,
         prefect_process(environment, tmp_path / "worker.log", *worker),
     ):
         run = run_to_its_end(api, parameters)
