@@ -37,9 +37,10 @@ def resolve_finalization(
         resolved_by: Who settles it; your name. With leave, nobody has to say.
         reason: How it was found out; kept with the record.
         resolution: adopt_job - the job below closed the cycle, follow it; not_sent - Collibra never
-            got the request, the cycle is still open (can be said once no request can be under way
-            any more, a few minutes after it was made); ended - it was carried out, its job is gone;
-            leave - show what is known, change nothing.
+            got the request, the cycle is still open; ended - it was carried out, and its job is
+            gone or unknown; leave - show what is known, change nothing. That nothing was sent, or
+            that all is over, can be said once no request can be under way any more, a few minutes
+            after it was made.
         job_id: For adopt_job, the job in Collibra.
         wait_seconds: For adopt_job, how long to follow the job, in seconds.
     """
