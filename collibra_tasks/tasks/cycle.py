@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from prefect import task
+from prefect import runtime, task
 
 from collibra_tasks import guards
 from collibra_tasks.batching import write_options
@@ -84,6 +84,9 @@ def synchronize(
         JobIncompleteError: If a batch was not imported as a whole; nothing was finalized.
         CollibraError: Whatever else ``submit_finalization`` and ``wait_for_job`` raise.
     """
+    if runtime.flow_run.get_id() is None:
+        message = "nothing was sent: synchronize is called inside a flow, which keeps its record"
+        raise FinalizationRefusedError(message)
     asked = _Cycle(
         credentials=credentials,
         synchronization_id=synchronization_id,

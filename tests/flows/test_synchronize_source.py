@@ -431,6 +431,15 @@ def test_a_table_goes_with_its_template(
     assert 12 == len(tenant.assets())
 
 
+def test_outside_of_a_flow_nothing_is_sent(
+    credentials: CollibraCredentials, tenant: Sandbox
+) -> None:
+    """Called outside of a flow, where nothing would be recorded, a cycle is refused at once."""
+    with pytest.raises(FinalizationRefusedError):
+        synchronize(credentials, "nightly", tables(3))
+    assert [] == tenant.jobs
+
+
 def test_commands_may_come_from_python(nightly: Nightly, tenant: Sandbox) -> None:
     """A library user's own extractor is a source as well, inside a flow of their own."""
     [receipt] = nightly(one for one in tables(12))
