@@ -385,7 +385,7 @@ class Finalizer:
         if latest is None or latest.claim != intent.claim:
             message = "not sent: another run was faster"
             raise NotSentError(message)
-        if latest.phase != intent.phase:  # to be repeated by a person at most, who has said so
+        if latest.phase != intent.phase:  # no NotSentError: a repeat would send over that word
             message = "not sent: somebody has settled this finalization before it was sent"
             raise FinalizationRefusedError(message)
         if self.clock.monotonic() - claiming_since > LONGEST_STALL_SECONDS:
