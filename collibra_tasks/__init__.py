@@ -1,73 +1,77 @@
-"""Prefect tasks for Collibra's Import API v2 synchronization: at most one finalization a cycle.
+"""Prefect tasks and flows for Collibra's Import API v2 synchronization.
 
     from collibra_tasks import CollibraCredentials, submit_finalization, wait_for_job
 
-The flows that combine the tasks lie in ``flows/`` of the checkout and are deployed from there.
+The flows that combine the tasks are in the folder ``flows/`` and are deployed from there.
 """
 
-from collibra_tasks.batching import write_options
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.guards import RemovalLimits
-from collibra_tasks.ledger import Entry, Resolution
+from collibra_tasks.cycle.plan import RemovalPlan
+from collibra_tasks.finalization.tasks import resolve_finalization_record, submit_finalization
+from collibra_tasks.jobs.tasks import wait_for_job
+from collibra_tasks.ledger.entry import LedgerEntry, Resolution
 from collibra_tasks.models import (
     MISSING_FROM_SOURCE,
+    AttributesAction,
     FinalizationStrategy,
+    Job,
+    RelationsAction,
+)
+from collibra_tasks.options import (
+    BatchOptions,
+    CsvOptions,
+    CycleOptions,
     OnCancel,
     OnGuard,
     OnOverlap,
-    RelationsAction,
+    RemovalLimits,
+    SourceOptions,
+    Timing,
 )
-from collibra_tasks.receipts import Receipt
-from collibra_tasks.settings import CollibraSettings
-from collibra_tasks.sources import Batch, CsvOptions, FileFormat, iter_batches, open_source
-from collibra_tasks.tasks import (
-    CycleOptions,
-    evict_cache,
-    inspect_cycle,
+from collibra_tasks.reporting.cancellation import report_or_cancel_job
+from collibra_tasks.reporting.receipts import Receipt
+from collibra_tasks.reporting.tasks import (
+    completed_state,
+    failed_state,
+    publish_inspection,
     publish_receipt,
-    reported,
-    settle_finalization,
-    settle_last,
-    skipped,
-    submit_batch,
-    submit_finalization,
-    survey_source,
-    synchronize,
-    tell_or_cancel_job,
-    wait_for_job,
+    publishing_receipt,
+    skipped_state,
 )
+from collibra_tasks.settings import CollibraSettings
+from collibra_tasks.cycle.tasks import submit_batch, synchronize
 
 __all__ = [
     "MISSING_FROM_SOURCE",
-    "Batch",
+    "AttributesAction",
+    "BatchOptions",
     "CollibraCredentials",
     "CollibraSettings",
     "CsvOptions",
     "CycleOptions",
-    "Entry",
-    "FileFormat",
     "FinalizationStrategy",
+    "Job",
+    "LedgerEntry",
     "OnCancel",
     "OnGuard",
     "OnOverlap",
     "Receipt",
     "RelationsAction",
     "RemovalLimits",
+    "RemovalPlan",
     "Resolution",
-    "evict_cache",
-    "inspect_cycle",
-    "iter_batches",
-    "open_source",
+    "SourceOptions",
+    "Timing",
+    "completed_state",
+    "failed_state",
+    "publish_inspection",
     "publish_receipt",
-    "reported",
-    "settle_finalization",
-    "settle_last",
-    "skipped",
+    "publishing_receipt",
+    "report_or_cancel_job",
+    "resolve_finalization_record",
+    "skipped_state",
     "submit_batch",
     "submit_finalization",
-    "survey_source",
     "synchronize",
-    "tell_or_cancel_job",
     "wait_for_job",
-    "write_options",
 ]

@@ -1,4 +1,4 @@
-"""Credentials, kept by Prefect."""
+"""Credentials as a Prefect block."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Self
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict
 
-from collibra_tasks.client import CollibraClient
+from collibra_tasks.api.client import CollibraClient
 from collibra_tasks.settings import CollibraConnection, CollibraSettings
 
 
 class CollibraCredentials(CredentialsBlock, CollibraConnection):
-    """Where a Collibra tenant is, and how to prove who we are.
+    """URL and credentials of a Collibra environment.
 
-    Choose one way to authenticate and fill in its fields; leave the others empty.
+    Choose one way to authenticate and fill in its fields; leave the other fields empty.
 
     Example:
         ```python
@@ -29,19 +29,22 @@ class CollibraCredentials(CredentialsBlock, CollibraConnection):
 
     _block_type_name = "Collibra Credentials"
     _block_type_slug = "collibra-credentials"
-    _description = "Where a Collibra tenant is, and how to prove who we are."
+    _description = "URL and credentials of a Collibra environment."
 
     @classmethod
     def from_settings(cls, settings: CollibraConnection | None = None) -> Self:
-        """Take the connection from ``COLLIBRA_*`` variables or ``.env``, or from ``settings``.
+        """Create a block from ``COLLIBRA_*`` variables or ``.env``, or from ``settings``.
+
+        Args:
+            settings: URL and credentials; ``None`` for the environment variables.
 
         Raises:
-            pydantic.ValidationError: If they do not make exactly one way to authenticate; the text
-                names the variables and shows no value.
+            pydantic.ValidationError: If the variables do not form exactly one way to
+                authenticate. The text names them and shows no value.
         """
         connection = settings or CollibraSettings()
         return cls(**{name: getattr(connection, name) for name in CollibraConnection.model_fields})
 
-    def get_client(self, **_: Any) -> CollibraClient:  # noqa: ANN401 - Prefect's own signature
-        """Return a client for this tenant; use it as a context manager."""
+    def get_client(self, **_: Any) -> CollibraClient:  # noqa: ANN401 - Prefect's signature
+        """Return a client of this environment; use it as a context manager."""
         return CollibraClient(self)

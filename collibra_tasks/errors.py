@@ -1,50 +1,51 @@
-"""What can go wrong, split by what the caller must do next.
+"""Error tree of the library, divided by what the caller can do next.
 
 CollibraError
-├ NotSentError              not reached: nothing happened                    safe to repeat
-├ OutcomeUnknownError       sent, no clear answer                            never repeat a write
-├ RefusedError              4xx: the tenant said no
+├ NotSentError              Collibra was not reached                     safe to repeat
+├ OutcomeUnknownError       sent, no clear response                      never repeat a write
+├ RefusedError              4xx: Collibra refused the request
 │  ├ AccessDeniedError      401, 403
 │  ├ NotFoundError          404
-│  ├ BusyError              429                                              safe to repeat
-│  └ TenantFaultError       5xx, as the answer to a read
-├ UnexpectedAnswerError     not what the documents say: HTML, broken JSON, a new state word
-├ JobError                  ended, not well
+│  ├ BusyError              429                                          safe to repeat
+│  └ TenantFaultError       5xx, as the response to a read
+├ UnexpectedAnswerError     undocumented response: HTML, invalid JSON, a new state word
+├ JobError                  the job ended without full success
 │  ├ JobFailedError  JobIncompleteError  JobAbortedError  JobCanceledError
-├ JobTimedOutError          we stopped looking; the job goes on
-├ FinalizationRefusedError  our own guard said no; nothing was sent
-│  └ OverlapError           another run is finalizing, and we were told not to follow it
-└ SourceError               the source is no list of import commands; nothing was finalized
+├ JobTimedOutError          the wait ended; the job continues
+├ FinalizationRefusedError  a check or the guard refused; nothing was sent
+│  └ OverlapError           another flow run is finalizing the same synchronization
+└ SourceError               the source is broken; nothing was finalized
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from collibra_tasks.models import ImportFailure, ImportSummary, Job
+if TYPE_CHECKING:  # models imports this module
+    from collibra_tasks.models import ImportFailure, ImportSummary, Job
 
 
 class CollibraError(Exception):
-    """Anything that this library raises about a tenant, a job or a source.
+    """Base class of every error that this library raises.
 
     Attributes:
-        safe_to_repeat: Whether a write that ended so may be sent again; true only where it is
-            certain that the tenant did not act.
-        transient: Whether asking again may help, where asking changes nothing.
-        job_id: The job that this is about, where there is one.
+        safe_to_repeat: Whether a write that ended with this error may be sent again. True only
+            where Collibra cannot have acted.
+        transient: Whether repeating a read may help.
+        job_id: ID of the job in question, or ``None``.
     """
 
     safe_to_repeat = False
     transient = False
 
     def __init__(self, message: str, *, job_id: str | None = None) -> None:
-        """Keep the one sentence that a person reads."""
+        """Store the message and the job ID."""
         super().__init__(message)
         self.job_id = job_id
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survive pickle, whatever keywords a subclass asks for."""
+        """Return the state for pickle, independent of a subclass's keyword arguments."""
         return _restore, (type(self), self.args, vars(self))
 
 
@@ -57,29 +58,38 @@ def _restore(
 
 
 class NotSentError(CollibraError):
-    """The tenant was not reached, so it cannot have acted."""
+    """Request that never reached Collibra, so Collibra cannot have acted.
+
+    ``transient`` is false where repeating cannot help, for instance after an expired token.
+    """
 
     safe_to_repeat = True
     transient = True
 
+    def __init__(self, message: str, *, transient: bool = True, job_id: str | None = None) -> None:
+        """Store whether repeating may help."""
+        super().__init__(message, job_id=job_id)
+        self.transient = transient
+
 
 class OutcomeUnknownError(CollibraError):
-    """The request left, and nobody can say what became of it.
+    """Request that was sent and received no clear response.
 
-    A write that ends so is never repeated. Find out first: look at the tenant's job list, or
-    settle it with the flow ``resolve-finalization``.
+    Never repeat a write after this error. Find out first what Collibra did: check its job list, or
+    run the flow ``resolve_finalization``.
     """
 
     transient = True
 
 
 class RefusedError(CollibraError):
-    """The tenant answered no, clearly.
+    """Request that Collibra, or a gateway in front of it, refused.
 
     Attributes:
-        status_code: The HTTP status.
-        error_code: Collibra's own word for the refusal, such as ``notFound``.
-        user_message: Collibra's sentence for people.
+        status_code: HTTP status.
+        error_code: Collibra's own code, such as ``notFound``. ``None`` if the response was not in
+            Collibra's error format; it then came from a gateway.
+        user_message: Collibra's message for users, or ``None``.
     """
 
     def __init__(
@@ -91,7 +101,7 @@ class RefusedError(CollibraError):
         user_message: str | None = None,
         job_id: str | None = None,
     ) -> None:
-        """Keep what the tenant's error envelope said."""
+        """Store the fields of the error response."""
         super().__init__(message, job_id=job_id)
         self.status_code = status_code
         self.error_code = error_code
@@ -99,19 +109,21 @@ class RefusedError(CollibraError):
 
 
 class AccessDeniedError(RefusedError):
-    """The account is not known (401) or not allowed to (403)."""
+    """Account that Collibra does not accept (401) or does not permit to do this (403)."""
 
 
 class NotFoundError(RefusedError):
-    """There is no such thing, or no such API, on this tenant (404)."""
+    """Resource, or API, that does not exist in this Collibra environment (404)."""
 
 
 class BusyError(RefusedError):
-    """The tenant took nothing because it has too much to do (429).
+    """Request that was rejected because of too much load (429).
+
+    A gateway may reject a request that Collibra already received; check the job list before you
+    repeat a finalization. ``transient`` is false if the requested pause is too long.
 
     Attributes:
-        retry_after_seconds: How long the tenant asked to be left alone, 0 or more; ``None`` if it
-            did not say.
+        retry_after_seconds: Requested pause in seconds, 0 or more; ``None`` if none was requested.
     """
 
     safe_to_repeat = True
@@ -122,43 +134,43 @@ class BusyError(RefusedError):
         message: str,
         *,
         retry_after_seconds: float | None = None,
-        **refusal: Any,  # noqa: ANN401 - whatever any refusal has
+        **refusal: Any,  # noqa: ANN401 - the arguments of RefusedError
     ) -> None:
-        """Keep the pause that the tenant asked for."""
+        """Store the requested pause."""
         super().__init__(message, **refusal)
         self.retry_after_seconds = retry_after_seconds
 
 
 class TenantFaultError(RefusedError):
-    """The tenant, or a gateway before it, broke over a question (5xx)."""
+    """Fault of Collibra, or of a gateway in front of it, in response to a read (5xx)."""
 
     transient = True
 
 
 class UnexpectedAnswerError(CollibraError):
-    """The answer is not what Collibra documents.
+    """Response that Collibra's documentation does not describe.
 
-    Garbled answers (HTML from a gateway, broken JSON) pass; a word that this library does not know
-    does not.
+    ``transient`` is true for unreadable responses (a gateway's HTML page, invalid JSON) and false
+    for a job state that this library does not know.
     """
 
     def __init__(self, message: str, *, transient: bool = True, job_id: str | None = None) -> None:
-        """Keep whether asking again may help."""
+        """Store whether repeating the read may help."""
         super().__init__(message, job_id=job_id)
         self.transient = transient
 
 
 class JobError(CollibraError):
-    """The job has ended, and not well.
+    """Job that ended without full success.
 
     Attributes:
-        job: The job as the tenant last described it.
-        summary: Collibra's counters, where the tenant keeps them.
-        failures: Collibra's own list of what went wrong, possibly cut short.
+        job: The job in its last known state.
+        summary: Collibra's counters, or ``None`` if Collibra has none.
+        failures: Errors that Collibra recorded, possibly truncated.
     """
 
     def __init__(self, message: str, *, job: Job) -> None:
-        """Keep the job that ended."""
+        """Store the ended job."""
         super().__init__(message, job_id=job.id)
         self.job = job
         self.summary: ImportSummary | None = None
@@ -167,74 +179,85 @@ class JobError(CollibraError):
     def with_results(
         self, summary: ImportSummary | None, failures: Iterable[ImportFailure]
     ) -> Self:
-        """Add what the tenant kept of the job's results."""
+        """Add the results that Collibra recorded, and return the error itself."""
         self.summary, self.failures = summary, tuple(failures)
         return self
 
 
 class JobFailedError(JobError):
-    """The job broke (ERROR, FAILED, or the result FAILURE)."""
+    """Job that failed (ERROR, FAILED, or the result FAILURE)."""
 
 
 class JobIncompleteError(JobError):
-    """The job came to its end and left something undone (COMPLETED_WITH_ERROR, or no result)."""
+    """Job that completed with errors or without a result (COMPLETED_WITH_ERROR, NOT_SET)."""
 
 
 class JobAbortedError(JobError):
-    """The tenant stopped the job after too many failed commands (ABORTED)."""
+    """Job that Collibra stopped after too many failed commands (ABORTED)."""
 
 
 class JobCanceledError(JobError):
-    """Somebody stopped the job (CANCELED, DELETED)."""
+    """Job that a user or program canceled (CANCELED, DELETED)."""
 
 
 class JobTimedOutError(CollibraError):
-    """We stopped looking; the job goes on. Its id is in ``job_id``."""
+    """Wait that ended before the job did; the job ``job_id`` continues in Collibra."""
 
 
 class FinalizationRefusedError(CollibraError):
-    """Our own guard said no, and nothing was sent.
+    """Operation that a check or the guard refused; nothing was sent.
 
     Attributes:
-        reasons: One sentence for each thing that speaks against it.
+        reasons: One sentence per reason.
     """
 
     def __init__(self, message: str, *, reasons: Sequence[str] = ()) -> None:
-        """Keep the reasons one by one."""
+        """Store the reasons; without any, the message is the only reason."""
         super().__init__(message)
         self.reasons = tuple(reasons) or (message,)
 
 
 class OverlapError(FinalizationRefusedError):
-    """Another run is finalizing, and we were told not to follow it; nothing was sent.
+    """Operation refused because another flow run is finalizing the same synchronization.
 
-    Its job, where it is known, is in ``job_id``.
+    ``job_id`` is the other flow run's job, if it is known.
     """
 
     def __init__(self, message: str, *, job_id: str | None = None) -> None:
-        """Keep whose finalization it is."""
+        """Store the other flow run's job."""
         super().__init__(message)
         self.job_id = job_id
 
 
 class SourceError(CollibraError):
-    """The source is no list of import commands; nothing was finalized.
+    """Source that is not a readable list of import commands; nothing was finalized.
 
-    Where it was so from the beginning, nothing was sent either; a file that changes while its
-    batches are sent is found out later.
+    Attributes:
+        faults: One sentence per fault, with file and position.
     """
 
-    def __init__(self, message: str) -> None:
-        """Keep what is wrong and where, and what it means."""
-        super().__init__(f"{message}; nothing was finalized")
+    def __init__(self, message: str, *, faults: Sequence[str] = ()) -> None:
+        """Store the faults; without any, the message is the only fault."""
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
-def may_repeat(error: BaseException, *, write: bool) -> bool:
-    """Tell whether to try again: the one rule for every task.
+def may_retry(error: BaseException, *, write: bool) -> bool:
+    """Return whether a request may be sent again after an error.
 
-    A write is repeated only where it is certain that the tenant did not act; a read wherever asking
-    again may help.
+    This is the only retry condition of the library. A read is repeated if repeating may help, a
+    write only if Collibra cannot have acted in addition.
+
+    Args:
+        error: The error that ended the request.
+        write: Whether the request changes something in Collibra.
+
+    Example:
+        ```python
+        may_retry(NotSentError("Collibra was not reached."), write=True)  # True
+        ```
     """
     if not isinstance(error, CollibraError):
         return False
-    return error.safe_to_repeat if write else error.transient
+    return error.transient and (error.safe_to_repeat or not write)
+

@@ -1,21 +1,27 @@
-"""The API's nouns as frozen values: enumerations for what we send, open words for what we hear."""
+"""Collibra's nouns as frozen values: enumerations for sent values, open strings for received."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import IO, Any, Final, Literal, NamedTuple
+from uuid import UUID
+
+from collibra_tasks.errors import FinalizationRefusedError
 
 MISSING_FROM_SOURCE: Final = "00000000-0000-0000-0000-000000005066"
-"""The packaged status *Missing from source*, the same in every environment. Source: documented."""
+"""UUID of the packaged status *Missing from source*, equal everywhere. Source: documented."""
+
+MAX_SYNCHRONIZATION_ID_LENGTH: Final = 50
 
 AuthType = Literal["basic", "bearer", "oauth"]
+ClientAuth = Literal["basic", "form"]
 
 
 class FinalizationStrategy(StrEnum):
-    """What finalization does to assets that did not come back."""
+    """Action of a finalization on assets that are missing from the cycle."""
 
     # Source: documented.
 
@@ -24,39 +30,26 @@ class FinalizationStrategy(StrEnum):
     IGNORE = "IGNORE"
 
 
-class OnOverlap(StrEnum):
-    """What a run does when another one is finalizing the same synchronization."""
-
-    ATTACH = "attach"
-    SKIP = "skip"
-    FAIL = "fail"
-
-
-class OnCancel(StrEnum):
-    """What becomes of the job in Collibra when its flow run is cancelled."""
-
-    LEAVE = "leave"
-    CANCEL_JOB = "cancel_job"
-
-
-class OnGuard(StrEnum):
-    """What a run does when more would go missing than its limits allow."""
-
-    FAIL = "fail"
-    ASK = "ask"
-
-
 class RelationsAction(StrEnum):
-    """What a batch does to relations that an asset already has."""
+    """Action of a batch on relations of an asset that the batch does not list."""
 
-    # Source: documented.
+    # Source: documented. Collibra's default is REPLACE, which deletes them.
+
+    ADD_OR_IGNORE = "ADD_OR_IGNORE"
+    REPLACE = "REPLACE"
+
+
+class AttributesAction(StrEnum):
+    """Action of a batch on attribute values of an asset that the batch does not list."""
+
+    # Source: documented in 2026; an older Collibra may ignore it.
 
     ADD_OR_IGNORE = "ADD_OR_IGNORE"
     REPLACE = "REPLACE"
 
 
 FIRST_YEAR: Final = 2000
-"""Releases are named by year and month; before that they were numbered."""
+"""Lowest major number that is a year; earlier releases are numbered 1 to 5."""
 LAST_NUMBERED_RELEASE: Final = 5
 
 RUNNING_STATES: Final = frozenset({"WAITING", "RUNNING", "CANCELING"})
@@ -66,9 +59,9 @@ RESULTS: Final = frozenset({"NOT_SET", "SUCCESS", "COMPLETED_WITH_ERROR", "FAILU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A background job, as the tenant last described it.
+    """A background job in Collibra, in its last known state.
 
-    Both job APIs of Collibra are read into this one shape; ``state`` keeps the word that was said.
+    Both of Collibra's job APIs are read into this shape; ``state`` holds the received word.
     """
 
     id: str
@@ -85,33 +78,108 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen, well or not."""
+        """Whether the job has ended, with or without success."""
         return self.state in ENDED_STATES
 
     @property
     def succeeded(self) -> bool:
-        """Whether all was committed; COMPLETED alone does not say so."""
+        """Whether everything was committed; COMPLETED alone does not prove it."""
         return (self.state, self.result) == ("COMPLETED", "SUCCESS")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """A file of import commands, and what the tenant must be told of it.
+@dataclass(frozen=True, slots=True)
+class FinalizationRequest:
+    """Parameters of one finalization, checked when created.
 
-    ``file_format`` is ``json``, ``csv`` or ``excel``; ``options`` are parts of the form, such as a
-    table's ``template``.
+    Attributes:
+        synchronization_id: ID of the synchronization, 1 to 50 characters.
+        strategy: Action on missing assets.
+        missing_asset_status_id: UUID of the status for CHANGE_STATUS; ``None`` for other
+            strategies, whatever was given.
+        send_notification: Whether Collibra notifies the user when the job ends.
+
+    Raises:
+        FinalizationRefusedError: If the parameters do not form one unambiguous request.
+
+    Example:
+        ```python
+        FinalizationRequest("warehouse-nightly", FinalizationStrategy.IGNORE)
+        ```
     """
 
+    synchronization_id: str
+    strategy: FinalizationStrategy
+    missing_asset_status_id: str | None = None
+    _: KW_ONLY
+    send_notification: bool = False
+
+    def __post_init__(self) -> None:
+        """Check and normalize the values."""
+        reasons = find_synchronization_id_faults(self.synchronization_id)
+        strategy, status_id = None, None
+        try:
+            strategy = FinalizationStrategy(self.strategy)
+        except ValueError:
+            known = ", ".join(FinalizationStrategy)
+            reasons.append(f"strategy {self.strategy!r} is not one of {known}")
+        if strategy == FinalizationStrategy.CHANGE_STATUS:
+            status_id = _canonical_uuid(self.missing_asset_status_id)
+            reasons += [] if status_id else [_status_fault(self.missing_asset_status_id)]
+        if reasons:
+            raise FinalizationRefusedError(
+                f"Finalization not started: {'; '.join(reasons)}. "
+                "Nothing was sent. Correct the parameters and run again.",
+                reasons=reasons,
+            )
+        object.__setattr__(self, "strategy", strategy)
+        object.__setattr__(self, "missing_asset_status_id", status_id)
+
+
+def find_synchronization_id_faults(synchronization_id: str) -> list[str]:
+    """Return the faults of a synchronization ID, one phrase each; empty if it is usable.
+
+    Source: the length of 1 to 50 is documented; the refused characters are assumed, because
+    Collibra published no character set.
+    """
+    shown = f"synchronization ID {synchronization_id[:80]!r}"
+    length = len(synchronization_id)
+    if not 1 <= length <= MAX_SYNCHRONIZATION_ID_LENGTH:
+        limit = MAX_SYNCHRONIZATION_ID_LENGTH
+        return [f"{shown} has {length} characters, 1 to {limit} are allowed"]
+    if synchronization_id in {"exists", ".", ".."}:
+        return [f"{shown} has another meaning in Collibra's URLs"]
+    if synchronization_id != synchronization_id.strip():
+        return [f"{shown} begins or ends with whitespace"]
+    if "/" in synchronization_id or "\\" in synchronization_id:
+        return [f"{shown} contains a slash"]
+    if not synchronization_id.isprintable():
+        return [f"{shown} contains a control character"]
+    return []
+
+
+def _canonical_uuid(text: str | None) -> str | None:
+    with suppress(ValueError):
+        return str(UUID(text)) if text else None
+    return None
+
+
+def _status_fault(status_id: str | None) -> str:
+    if not status_id:
+        return "CHANGE_STATUS needs missing_asset_status_id, the status for missing assets"
+    return f"missing_asset_status_id {status_id!r} is not a UUID"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of JSON import commands in UTF-8, and the name that Collibra records for it."""
+
+    content: bytes | IO[bytes] = field(repr=False)
     file_name: str
-    content: bytes = field(repr=False)
-    file_format: str = "json"
-    continue_on_error: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counters:
-    """What a job did to resources of one type."""
+    """Numbers of resources of one type that a job changed."""
 
     added: int = 0
     updated: int = 0
@@ -121,7 +189,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSummary:
-    """Collibra's own count of what a job did, by resource type (``ASSET``, ``RELATION``, …)."""
+    """Collibra's counters of a job, by resource type (``ASSET``, ``RELATION``, …)."""
 
     counters: dict[str, Counters] = field(default_factory=dict)
     errors_count: int = 0
@@ -130,10 +198,7 @@ class ImportSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFailure:
-    """One thing that Collibra could not import.
-
-    ``indices`` are the places of the command in the list that was sent, counted from 0.
-    """
+    """One error that Collibra recorded; ``indices`` are positions in the sent list, from 0."""
 
     message: str
     error_type: str | None = None
@@ -152,26 +217,82 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The account that the tenant sees behind our credentials."""
+    """The Collibra account that the credentials belong to."""
 
     id: str
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class TenantVersion:
-    """A Collibra release, such as 2026.07, as far as it could be read."""
+class CollibraVersion:
+    """A Collibra release, such as 2026.07."""
 
     major: int
     minor: int
     text: str = field(compare=False)
 
     @property
-    def wants_finalization_parameters(self) -> bool:
-        """Whether it is older than 2022.08 and knows the status by its former part only.
+    def release(self) -> str:
+        """Major and minor number, such as ``2026.7``."""
+        return f"{self.major}.{self.minor}"
 
-        Source: 2022.08 is documented; that releases up to 5.x are older is assumed.
+    @property
+    def wants_finalization_parameters(self) -> bool:
+        """Whether the release is older than 2022.08 and has no ``missingAssetStatusId``.
+
+        Source: the boundary 2022.08 is documented; that releases 1 to 5 are older is assumed.
         """
         numbered = 1 <= self.major <= LAST_NUMBERED_RELEASE
         by_year = self.major >= FIRST_YEAR and (self.major, self.minor) < (2022, 8)
         return numbered or by_year
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationInfo:
+    """Self-description of a Collibra environment.
+
+    Attributes:
+        base_url: The environment's own URL; ``None`` if it does not report one.
+        version: Release; ``None`` if it is not reported or not readable.
+    """
+
+    base_url: str | None
+    version: CollibraVersion | None
+
+
+class AssetRow(NamedTuple):
+    """One asset of a cycle.
+
+    ``asset`` is a readable unique label, such as ``Data Warehouse > Sales schema > T1``. ``domain``
+    is the label of its domain, ``community`` its community and ``file`` the short name of its
+    source file; each is empty if unknown.
+    """
+
+    asset: str
+    domain: str
+    community: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRunInfo:
+    """The flow run that executes the current code.
+
+    Attributes:
+        id: ID of the flow run; ``None`` outside of a flow run.
+        name: Name of the flow run.
+        root_id: ID of the outermost flow run that called it; its own ID if none did.
+        attempt: 1 for the first attempt, one more for each retry; 0 outside of a flow run.
+        deployment: Name of the deployment, or ``None``.
+        created_by_schedule: Whether a schedule created the outermost flow run.
+        started_on: Start of the flow run by the Prefect server's clock, in UTC.
+    """
+
+    id: str | None = None
+    name: str | None = None
+    root_id: str | None = None
+    attempt: int = 0
+    deployment: str | None = None
+    created_by_schedule: bool = False
+    started_on: datetime | None = None
+

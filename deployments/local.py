@@ -1,10 +1,10 @@
-"""Everything on one machine: a stand-in Collibra, a Prefect server with its UI, the flows served.
+"""Demonstration on one machine: a sandbox of Collibra, a Prefect server with its UI, the flows.
 
-Runs the main job: an export is mirrored, then one that lacks a table, then one that lacks half of
-them, which the guard stops. Shows the outcomes and exits; with ``--stay`` it stays up for a look at
-the UI. Nothing is left behind, and no real Collibra is involved.
+The main job synchronizes an export of twelve tables, then one with eleven, then one with six, which
+the guard refuses. The program shows the outcomes and exits; with ``--stay`` it runs until Ctrl-C.
+It uses a temporary folder and no real Collibra.
 
-Prefect reads its settings when it is imported; whatever imports it is therefore imported late.
+Prefect reads its settings when it is imported, so modules that import it are imported late.
 """
 
 import argparse
@@ -37,35 +37,36 @@ flows = (synchronize_source, finalize_synchronization, resolve_finalization)
 serve(*[flow.to_deployment("local", tags=["collibra"]) for flow in flows])
 """
 SYNCHRONIZATION = "warehouse-nightly"
+RECEIPT = f"collibra-receipt-{SYNCHRONIZATION}"
 START_SECONDS = 90
 COMMUNITY = {"name": "Data Warehouse"}
 DOMAIN = {"name": "Sales schema", "community": COMMUNITY}
 
 
 def main() -> None:
-    """Run the main job, show it, and exit or stay."""
+    """Run the main job, show its outcome, and exit or stay."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stay", action="store_true", help="stay up for a look at the UI")
+    parser.add_argument("--stay", action="store_true", help="run until Ctrl-C, for the UI")
     stay = parser.parse_args().stay
-    # A shell that puts us in the background makes us, and what we start, deaf to SIGINT.
+    # A shell makes programs in the background, and their child processes, ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="collibra-local-") as home:
         os.environ.update(prefect_environment(Path(home)))
         from collibra_tasks.sandbox import Sandbox
 
-        with prefect_server() as address, Sandbox(job_seconds=2) as tenant, served_flows():
-            run_main_job(tenant, address)
+        with prefect_server() as address, Sandbox(job_seconds=2) as sandbox, served_flows():
+            run_main_job(sandbox, address)
             if stay:
-                print(f"\nThe UI is at {address}  (Ctrl-C ends everything)", flush=True)
+                print(f"\nThe UI is at {address}  (Ctrl-C stops everything)", flush=True)
                 try:
                     signal.pause()
                 except KeyboardInterrupt:
-                    print("\nEnded; nothing is left behind.")
+                    print("\nStopped. The temporary folder is deleted.")
 
 
 def prefect_environment(home: Path) -> dict[str, str]:
-    """Keep Prefect to one folder and one free port, with telemetry off."""
+    """Return settings that limit Prefect to one folder and one free port, without telemetry."""
     return {
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
@@ -78,7 +79,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -87,10 +88,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program beside us, its output in a file of Prefect's folder; end it afterwards."""
+    """Run a Python program with its output in a file of Prefect's folder, then stop it."""
     log = Path(os.environ["PREFECT_HOME"]) / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own commands
+        process = subprocess.Popen(  # noqa: S603 - commands of this file
             [sys.executable, *command], cwd=ROOT, stdout=output, stderr=output
         )
     try:
@@ -106,10 +107,10 @@ def running(name: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def prefect_server() -> Iterator[str]:
-    """Run a Prefect server; yield the address of its UI."""
+    """Run a Prefect server, and yield the address of its UI."""
     api = os.environ["PREFECT_API_URL"]
     port = api.removesuffix("/api").rpartition(":")[2]
-    print("Starting a Prefect server …", flush=True)
+    print("Starting a Prefect server", flush=True)
     start = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port)
     with running("server", *start) as process:
         wait_until(lambda: httpx.get(f"{api}/health").is_success, process, "the Prefect server")
@@ -118,7 +119,7 @@ def prefect_server() -> Iterator[str]:
 
 @contextmanager
 def served_flows() -> Iterator[None]:
-    """Serve the flows, so that runs can be started from the UI and the API."""
+    """Serve the flows, so that the UI and the API can start flow runs."""
     api = os.environ["PREFECT_API_URL"]
     with running("flows", "-c", SERVE) as process:
         deployed = f"{api}/deployments/name/{DEPLOYMENT}"
@@ -127,7 +128,7 @@ def served_flows() -> Iterator[None]:
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str) -> None:
-    """Wait until something answers; end with its log if it does not come up."""
+    """Wait until a process is ready; exit with its log if it does not start."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -140,31 +141,30 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], name
     sys.exit(f"{name} did not start:\n" + "\n".join(log.read_text()[-3000:] for log in logs))
 
 
-def run_main_job(tenant: "Sandbox", address: str) -> None:
-    """Mirror an export of twelve tables, then eleven, then six, and show what became of each."""
+def run_main_job(sandbox: "Sandbox", address: str) -> None:
+    """Synchronize exports of twelve, eleven and six tables, and show each outcome."""
     from collibra_tasks import MISSING_FROM_SOURCE, CollibraCredentials, CollibraSettings
 
-    os.environ.update(tenant.environment())
+    os.environ.update(sandbox.environment())
     credentials = CollibraCredentials.from_settings(CollibraSettings())
     block = credentials.save("sandbox", overwrite=True)
     export = Path(os.environ["PREFECT_HOME"]) / "export.json"
-    for tables, goes_through in ((12, True), (11, True), (6, False)):
+    for tables, is_finalized in ((12, True), (11, True), (6, False)):
         export.write_text(json.dumps(export_of(tables)))
-        print(f"\nThe warehouse exports {tables} tables", flush=True)
-        run = mirror(export, str(block))
+        print(f"\nExport with {tables} tables", flush=True)
+        run = synchronize(export, str(block))
         print(f"Flow run {run.name}: {run.state_name}  {address}/runs/flow-run/{run.id}")
-        if run.state is None or run.state.is_completed() != goes_through:
-            sys.exit(f"That was not expected: {run.state and run.state.message}")
-        if not goes_through:
-            print(f"The guard stopped it: {run.state.message}")
+        if run.state is None or run.state.is_completed() != is_finalized:
+            sys.exit(f"Unexpected outcome: {run.state and run.state.message}")
+        print(run.state.message)
     print(f"\n{last_receipt()}")
-    assets = tenant.assets().values()
+    assets = sandbox.assets().values()
     marked = [asset.name for asset in assets if asset.status_id == MISSING_FROM_SOURCE]
-    print(f"\nIn Collibra: {len(assets)} tables, marked as missing: {', '.join(marked)}")
+    print(f"\nTables in Collibra: {len(assets)}. Marked as missing: {', '.join(marked)}.")
 
 
-def mirror(export: Path, block: str) -> Any:  # noqa: ANN401 - Prefect is imported late
-    """Start a run of the deployment, as the UI does, and wait for its end."""
+def synchronize(export: Path, block: str) -> Any:  # noqa: ANN401 - Prefect is imported late
+    """Start a flow run of the deployment, as the UI does, and wait for its end."""
     from prefect.deployments import run_deployment
 
     parameters = {
@@ -177,20 +177,20 @@ def mirror(export: Path, block: str) -> Any:  # noqa: ANN401 - Prefect is import
 
 
 def last_receipt() -> str:
-    """Return the receipt of the last cycle that was finalized."""
+    """Return the receipt of the last finalized cycle."""
     from prefect.client.orchestration import get_client
 
     query = {
-        "artifacts": {"key": {"any_": [f"finalization-{SYNCHRONIZATION}"]}},
+        "artifacts": {"key": {"like_": f"{RECEIPT}%"}},
         "sort": "CREATED_DESC",
     }
     with get_client(sync_client=True) as client:
         found = client.request("POST", "/artifacts/filter", json=query).json()
-    return next(str(row["data"]) for row in found if "not finalized" not in row["data"])
+    return next(str(row["data"]) for row in found if ": finalized" in row["data"])
 
 
 def export_of(tables: int) -> list[dict[str, Any]]:
-    """Return what an extractor writes: a community, a domain, and tables in it."""
+    """Return import commands for a community, a domain, and tables in it."""
     return [
         {"resourceType": "Community", "identifier": COMMUNITY},
         {

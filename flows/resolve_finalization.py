@@ -1,64 +1,94 @@
-"""Settle a finalization of which nobody knows the outcome."""
+"""Flow in which a person resolves a finalization with an unknown outcome."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from pydantic import Field
 
 from collibra_tasks import (
     CollibraCredentials,
-    Entry,
-    FinalizationStrategy,
+    LedgerEntry,
     Resolution,
-    reported,
-    settle_finalization,
+    failed_state,
+    publish_inspection,
+    publishing_receipt,
+    resolve_finalization_record,
     wait_for_job,
 )
+from collibra_tasks.cycle.forms import SynchronizationId
+from collibra_tasks.errors import CollibraError
 
 
-@flow(flow_run_name="resolve-{synchronization_id}", retries=0)
+@flow(
+    name="resolve-finalization",
+    flow_run_name="resolve {synchronization_id}",
+    retries=0,
+)
 def resolve_finalization(
     credentials: CollibraCredentials,
-    synchronization_id: Annotated[str, Field(min_length=1, max_length=50)],
+    synchronization_id: SynchronizationId,
+    resolution: Resolution = Resolution.INSPECT,
+    job_id: str = "",
+    excluded_job_ids: list[str] = [],  # noqa: B006 - Prefect copies it; the form then shows a list
     resolved_by: Annotated[str, Field(max_length=100)] = "",
     reason: Annotated[str, Field(max_length=500)] = "",
-    resolution: Resolution = Resolution.LEAVE,
-    job_id: str = "",
     wait_seconds: Annotated[float, Field(ge=0)] = 3600,
-) -> Entry:
-    """Settle a finalization of which nobody knows whether Collibra carried it out.
+) -> State[Any]:
+    """Resolve a finalization with an unknown outcome, or a job that never ends.
 
-    Until then no run finalizes this synchronization. Look at the job list in Collibra first; with
-    *leave* this run shows the record and the jobs that may be meant, and changes nothing.
+    Until then no flow run finalizes this synchronization. Run it with *inspect* first: it shows the
+    record and the jobs that may belong to it, and changes nothing.
 
     Args:
-        credentials: The tenant and the account.
-        synchronization_id: The synchronization whose last finalization is unknown.
-        resolved_by: Who settles it; your name. With leave, nobody has to say.
-        reason: How it was found out; kept with the record.
-        resolution: adopt_job - the job below closed the cycle, follow it; not_sent - Collibra never
-            got the request, the cycle is still open; ended - it was carried out, and its job is
-            gone or unknown; leave - show what is known, change nothing. That nothing was sent, or
-            that all is over, can be said once no request can be under way any more, a few minutes
-            after it was made.
-        job_id: For adopt_job, the job in Collibra.
-        wait_seconds: For adopt_job, how long to follow the job, in seconds.
+        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        synchronization_id: ID of the synchronization, 1 to 50 characters.
+        resolution: Decision. inspect shows the record and changes nothing; adopt_job follows the
+            job below as the finalization; not_sent means that Collibra did not receive the request
+            and the cycle is open; ended means that the finalization was carried out and its job is
+            gone; set_aside ignores a job that never ends or cannot be read.
+        job_id: ID of the job in Collibra, for adopt_job and set_aside.
+        excluded_job_ids: IDs of the jobs that are not this finalization, for not_sent. Each
+            possible job has to be listed.
+        resolved_by: Name of the person who decides. Not needed for inspect.
+        reason: Reason for the decision; kept with the record.
+        wait_seconds: Maximum wait for the job in seconds, 0 or more, for adopt_job.
     """
-    entry = settle_finalization(
-        credentials,
-        synchronization_id,
-        resolution=resolution,
-        resolved_by=resolved_by,
-        reason=reason,
-        job_id=job_id or None,
-    )
-    if resolution == Resolution.ADOPT_JOB and entry.job_id is not None:
-        with reported(
+    try:
+        if resolution == Resolution.INSPECT:
+            return _describe(publish_inspection(credentials, synchronization_id))
+        entry = resolve_finalization_record(
             credentials,
             synchronization_id,
-            strategy=FinalizationStrategy(entry.strategy),
-            batch_job_ids=entry.batch_job_ids,
-        ) as report:
-            report.job_id = entry.job_id
-            wait_for_job(credentials, entry.job_id, wait_seconds=wait_seconds)
-    return entry
+            resolution=resolution,
+            resolved_by=resolved_by,
+            reason=reason,
+            job_id=job_id or None,
+            excluded_job_ids=excluded_job_ids,
+        )
+        if resolution == Resolution.ADOPT_JOB and entry.job_id is not None:
+            _follow(credentials, entry, wait_seconds)
+    except CollibraError as error:
+        return failed_state(error)
+    return _describe(entry)
+
+
+def _follow(credentials: CollibraCredentials, entry: LedgerEntry, wait_seconds: float) -> None:
+    """Follow the adopted job to its end, and publish its receipt."""
+    with publishing_receipt(
+        credentials,
+        entry.synchronization_id,
+        strategy=entry.strategy,
+        missing_asset_status_id=entry.missing_asset_status_id,
+    ) as report:
+        report.job_id = entry.job_id
+        report.job = wait_for_job(credentials, str(entry.job_id), wait_seconds=wait_seconds)
+
+
+def _describe(entry: LedgerEntry | None) -> State[Any]:
+    if entry is None:
+        return Completed(message="No finalization is recorded. Nothing has to be resolved.")
+    job = f", job {entry.job_id}" if entry.job_id else ""
+    message = f"Finalization {entry.number} of {entry.synchronization_id}: {entry.phase}{job}."
+    return Completed(message=message, data=entry)

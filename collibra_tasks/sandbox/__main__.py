@@ -1,4 +1,4 @@
-"""Serve a stand-in tenant until it is told to stop."""
+"""Serve a stand-in tenant until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Sandbox(
         job_seconds=options.job_seconds, version=options.version, port=options.port
     ) as tenant:
-        print(_greeting(tenant), flush=True)
+        print(_describe(tenant), flush=True)
         stopped.wait()
     return 0
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m collibra_tasks.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 finds a free one")
-    parser.add_argument("--job-seconds", type=float, default=0.0, help="how long a job takes")
-    parser.add_argument("--version", default="2026.07.0", help="what the tenant says of itself")
+    parser.add_argument("--port", type=int, default=0, help="port; 0: a free one")
+    parser.add_argument("--job-seconds", type=float, default=0.0, help="duration of a job")
+    parser.add_argument("--version", default="2026.07.0", help="reported version")
     return parser.parse_args(arguments)
 
 
-def _greeting(tenant: Sandbox) -> str:
+def _describe(tenant: Sandbox) -> str:
     return "\n".join(
         [
             tenant.url,
@@ -41,6 +41,8 @@ def _greeting(tenant: Sandbox) -> str:
             *(f"# {line}" for line in _assignments(tenant, "bearer")[1:]),
             "# or an OAuth application:",
             *(f"# {line}" for line in _assignments(tenant, "oauth")[1:]),
+            "# or a client of an identity provider:",
+            *(f"# {line}" for line in _assignments(tenant, "identity_provider")[1:]),
         ]
     )
 

@@ -1,17 +1,50 @@
-"""What a tenant holds: communities, domains, assets, mappings and complex relations."""
+"""The content of a tenant: statuses, communities, domains, assets and their relations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, Self
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from collibra_tasks.sandbox.statuses import CANDIDATE
+_STATUS_PREFIX = "00000000-0000-0000-0000-00000000"
+
+CANDIDATE = f"{_STATUS_PREFIX}5008"
+
+# Source: the IDs are the same in every tenant, *documented*.
+STATUSES = {
+    _STATUS_PREFIX + digits: name
+    for digits, name in {
+        "5008": "Candidate",
+        "5009": "Accepted",
+        "5010": "Rejected",
+        "5011": "Obsolete",
+        "5019": "In Progress",
+        "5020": "Under Review",
+        "5021": "Reviewed",
+        "5022": "Invalid",
+        "5023": "Approval Pending",
+        "5024": "Access Granted",
+        "5025": "Approved",
+        "5051": "Enabled",
+        "5052": "Disabled",
+        "5053": "Deployed",
+        "5054": "Monitored",
+        "5055": "Implemented",
+        "5056": "Resolution Pending",
+        "5057": "Resolved",
+        "5058": "New",
+        "5059": "Pending",
+        "5060": "Submitted for Approval",
+        "5066": "Missing from source",
+        "5084": "Archived",
+    }.items()
+}
+STATUS_IDS = {name: status_id for status_id, name in STATUSES.items()}
 
 
 class AssetKey(NamedTuple):
-    """Where an asset stands."""
+    """The place and name of an asset."""
 
     community: str
     domain: str
@@ -19,14 +52,14 @@ class AssetKey(NamedTuple):
 
 
 class DomainKey(NamedTuple):
-    """Where a domain stands."""
+    """The place and name of a domain."""
 
     community: str
     name: str
 
 
 class ExternalKey(NamedTuple):
-    """What another system calls a resource."""
+    """The identifier of a resource in an external system."""
 
     system: str
     entity: str
@@ -37,9 +70,10 @@ class Asset:
     """An asset.
 
     Attributes:
-        type: The name or id of its type, as the input gave it.
-        attributes: The values of each attribute type, by its name or id.
-        relations: The targets of each relation type, each as JSON text.
+        type: Name, public ID or ID of its type, as the input gave it.
+        attributes: Values of each attribute type, by its name or ID.
+        relations: Names of the related assets of each relation type and direction, for example
+            ``"00000000-0000-0000-0000-000000007042:TARGET"``. Filled by `Catalog.describe`.
     """
 
     id: str = field(default_factory=lambda: str(uuid4()))
@@ -55,13 +89,22 @@ class Asset:
 
     @property
     def key(self) -> AssetKey:
-        """Return where the asset stands."""
+        """Return the place and name."""
         return AssetKey(self.community, self.domain, self.name)
+
+
+Relations = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(slots=True)
 class Catalog:
-    """Everything the tenant holds, by id or by name."""
+    """All resources of a tenant, by ID or by name.
+
+    Attributes:
+        externals: IDs of resources by their identifier in an external system.
+        relations: IDs of related assets, by asset ID and by relation type with direction. Both
+            ends of a relation are stored.
+    """
 
     communities: dict[str, str] = field(default_factory=dict)
     domains: dict[DomainKey, str] = field(default_factory=dict)
@@ -69,46 +112,84 @@ class Catalog:
     asset_ids: dict[AssetKey, str] = field(default_factory=dict)
     externals: dict[ExternalKey, str] = field(default_factory=dict)
     complex_relations: dict[str, str] = field(default_factory=dict)
+    relations: dict[str, Relations] = field(default_factory=dict)
 
     def copy(self) -> Self:
-        """Return a second catalog that can change alone."""
-        return type(self)(
-            dict(self.communities),
-            dict(self.domains),
-            dict(self.assets),
-            dict(self.asset_ids),
-            dict(self.externals),
-            dict(self.complex_relations),
-        )
+        """Return an independent copy."""
+        return type(self)(*(dict(getattr(self, one.name)) for one in fields(self)))
 
-    def become(self, other: Self) -> None:
-        """Hold what another catalog holds."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(other, name))
+    def replace_with(self, other: Self) -> None:
+        """Take over the content of another catalog."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(other, one.name))
 
     def put(self, asset: Asset) -> None:
-        """Add an asset, or put a changed one in place of the old."""
-        self.remove(asset.id)
-        self.communities.setdefault(asset.community, str(uuid4()))
-        self.domains.setdefault(DomainKey(asset.community, asset.domain), str(uuid4()))
+        """Add an asset, or replace the one with the same ID; its relations stay."""
+        before = self.assets.get(asset.id)
+        if before is not None:
+            del self.asset_ids[before.key]
+        self.add_domain(DomainKey(asset.community, asset.domain))
         self.assets[asset.id] = asset
         self.asset_ids[asset.key] = asset.id
 
+    def add_domain(self, key: DomainKey) -> None:
+        """Add a domain and its community, unless they exist."""
+        self.communities.setdefault(key.community, str(uuid4()))
+        self.domains.setdefault(key, str(uuid4()))
+
     def remove(self, asset_id: str) -> Asset | None:
-        """Remove an asset; its domain and community stay, and so does a mapping's own record.
+        """Remove an asset and its relations; its domain and its mappings stay.
 
         Source: deleting an asset does not delete a mapping, *documented*.
         """
         asset = self.assets.pop(asset_id, None)
         if asset is not None:
             del self.asset_ids[asset.key]
+            for role in self.relations.get(asset_id, {}):
+                self.relate(asset_id, role, ())
+            self.relations.pop(asset_id, None)
         return asset
 
-    def at(self, key: AssetKey) -> Asset | None:
-        """Find an asset by where it stands."""
+    def find(self, key: AssetKey) -> Asset | None:
+        """Return the asset at a place, or None."""
         return self.assets.get(self.asset_ids.get(key, ""))
 
+    def related(self, asset_id: str, role: str) -> tuple[str, ...]:
+        """Return the IDs of the assets that a relation type and direction relates."""
+        return self.relations.get(asset_id, {}).get(role, ())
 
-def category_id(name: str) -> str:
-    """Return a stable id for a type that is only known by name."""
+    def relate(self, asset_id: str, role: str, targets: Iterable[str]) -> None:
+        """Replace the relations of one type and direction, at both ends."""
+        before, after = self.related(asset_id, role), tuple(dict.fromkeys(targets))
+        self._store(asset_id, role, after)
+        opposite = opposite_of(role)
+        for target in set(before) - set(after):
+            others = self.related(target, opposite)
+            self._store(target, opposite, tuple(o for o in others if o != asset_id))
+        for target in after:
+            if asset_id not in self.related(target, opposite):
+                self._store(target, opposite, (*self.related(target, opposite), asset_id))
+
+    def _store(self, asset_id: str, role: str, targets: tuple[str, ...]) -> None:
+        # The inner mapping is shared with copies of the catalog, so it is replaced.
+        changed = {**self.relations.get(asset_id, {}), role: targets}
+        self.relations[asset_id] = {name: ids for name, ids in changed.items() if ids}
+
+    def describe(self, asset: Asset) -> Asset:
+        """Return an asset with the names of its related assets."""
+        relations = {
+            role: tuple(self.assets[target].name for target in targets)
+            for role, targets in self.relations.get(asset.id, {}).items()
+        }
+        return replace(asset, relations=relations)
+
+
+def opposite_of(role: str) -> str:
+    """Return the same relation type in the opposite direction."""
+    relation_type, _, direction = role.rpartition(":")
+    return f"{relation_type}:{'SOURCE' if direction == 'TARGET' else 'TARGET'}"
+
+
+def type_id_of(name: str) -> str:
+    """Return a stable ID for a type that is known only by name."""
     return str(uuid5(NAMESPACE_URL, f"urn:collibra-sandbox:type:{name}"))

@@ -1,130 +1,173 @@
-"""What is staged to go wrong with the next requests."""
+"""Faults of requests: responses that are lost, replaced, late or held.
+
+Replaced responses (lost, busy, failed, HTML, broken, redirected) queue: each request uses one, in
+the sequence in which they were planned. Delays, holds and hooks combine with them and with each
+other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Event
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from collibra_tasks.sandbox import kinds
-from collibra_tasks.sandbox.messages import Answer
+import httpx
 
-Change = Callable[[Answer | None], Answer | None]
+from collibra_tasks.sandbox.fault_plan import Change, Delay, Fault, Hold, Hook, check_operation
+from collibra_tasks.sandbox.http import error_response, html_response, replace_body
+from collibra_tasks.sandbox.jobs import FINALIZE
+
+if TYPE_CHECKING:
+    from collibra_tasks.sandbox.tenant import Tenant
+
+JSON_DEPTH = 200_000
 
 
-@dataclass(slots=True, kw_only=True)
-class Verdict:
-    """Another answer than the tenant's own, or none.
+class RequestFaults:
+    """Methods that plan faults of requests.
 
-    Attributes:
-        change: Makes it, from the tenant's own answer where there is one; None cuts the
-            connection.
-        after_commit: Whether the tenant acts before.
+    In all of them ``on`` is an operation (`OPERATIONS`) or ``any``, and ``times`` is the number
+    of requests that the fault concerns.
     """
 
-    kind: str
-    times: int
-    change: Change
-    after_commit: bool = False
+    _tenant: Tenant
 
+    def lose_next_answer(
+        self, *, before_commit: bool = False, on: str = FINALIZE, times: int = 1
+    ) -> None:
+        """Cut the connection without a response, after the commit or before it."""
+        self._plan(on, times, lambda _: None, after_commit=not before_commit)
 
-@dataclass(slots=True, kw_only=True)
-class Delay:
-    """A wait before the answer goes out."""
+    def be_busy(
+        self,
+        *,
+        times: int = 1,
+        retry_after: str | None = "2",
+        on: str = FINALIZE,
+        after_commit: bool = False,
+    ) -> None:
+        """Send a 429; ``retry_after`` is seconds, an HTTP date or None."""
+        headers = None if retry_after is None else {"Retry-After": retry_after}
+        self.fail_next(429, times=times, on=on, after_commit=after_commit, headers=headers)
 
-    kind: str
-    times: int
-    seconds: float
-    drip: bool = False
+    def fail_next(
+        self,
+        status: int = 503,
+        *,
+        times: int = 1,
+        on: str = FINALIZE,
+        after_commit: bool = False,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Send a failure: Collibra's envelope with an error code, or a given body."""
 
+        def fail(_: httpx.Response | None) -> httpx.Response:
+            envelope = error_response(status, "The sandbox was set to fail.", code=code)
+            content = envelope.content if body is None else body
+            raw = content.encode() if isinstance(content, str) else content
+            return replace_body(envelope, raw, headers)
 
-class Hold:
-    """One answer that waits for its release.
+        self._plan(on, times, fail, after_commit=after_commit)
 
-    Attributes:
-        reached: Set when the request is there and, unless held before, has been acted on.
-    """
+    def answer_html_next(
+        self,
+        *,
+        on: str = FINALIZE,
+        times: int = 1,
+        after_commit: bool = False,
+        status: int = 200,
+    ) -> None:
+        """Send an HTML page, as a login screen or a gateway does."""
+        page = lambda _: html_response("Sign in", status=status)  # noqa: E731
+        self._plan(on, times, page, after_commit=after_commit)
 
-    def __init__(self, kind: str, *, before_commit: bool) -> None:
-        """Wait for the next request of that kind."""
-        self.kind = kind
-        self.before_commit = before_commit
-        self.times = 1
-        self.reached = Event()
-        self._over = Event()
-        self._dropped = False
+    def break_json_next(
+        self, *, on: str = FINALIZE, times: int = 1, after_commit: bool = False
+    ) -> None:
+        """Send JSON that breaks off."""
+        self._plan(on, times, _break_json, after_commit=after_commit)
 
-    def release(self) -> None:
-        """Let the answer go."""
-        self._over.set()
+    def nest_json_next(
+        self,
+        *,
+        on: str = FINALIZE,
+        times: int = 1,
+        after_commit: bool = False,
+        depth: int = JSON_DEPTH,
+    ) -> None:
+        """Send JSON lists that are nested too deeply for a recursive parser."""
 
-    def drop(self) -> None:
-        """Let the request go unanswered, because the tenant is closing."""
-        if not self._over.is_set():
-            self._dropped = True
-            self._over.set()
+        def nest(response: httpx.Response | None) -> httpx.Response:
+            return _with_json(response, b"[" * depth + b"]" * depth)
 
-    def wait(self) -> bool:
-        """Wait in the request's thread; tell whether to go on."""
-        self.reached.set()
-        self._over.wait()
-        return not self._dropped
+        self._plan(on, times, nest, after_commit=after_commit)
 
+    def redirect_next(
+        self, to_url: str, *, on: str = FINALIZE, times: int = 1, status: int = 302
+    ) -> None:
+        """Send a redirection, and commit nothing."""
+        redirect = lambda _: httpx.Response(status, headers={"Location": to_url})  # noqa: E731
+        self._plan(on, times, redirect, after_commit=False)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cue:
-    """What is staged for one request."""
+    def answer_slowly(
+        self, seconds: float, *, on: str = FINALIZE, times: int = 1, drip: bool = False
+    ) -> None:
+        """Commit at once and send the response late; or drip its body over the time.
 
-    verdict: Verdict | None = None
-    delay: Delay | None = None
-    hold: Hold | None = None
+        These are real seconds, not those of the tenant's clock.
+        """
+        delay = Delay(operation=check_operation(on), times=times, seconds=seconds, drip=drip)
+        self._tenant.plan.delays.append(delay)
 
+    def hold_next_answer(self, *, before_commit: bool = False, on: str = FINALIZE) -> Hold:
+        """Hold the request until it is released, after the commit or before it."""
+        hold = Hold(check_operation(on), before_commit=before_commit)
+        self._tenant.plan.holds.append(hold)
+        return hold
 
-@dataclass(slots=True)
-class Script:
-    """All that is staged, first in, first played.
+    def call_next(
+        self,
+        action: Callable[[], object],
+        *,
+        on: str = FINALIZE,
+        times: int = 1,
+        before_commit: bool = True,
+    ) -> None:
+        """Call a function in the thread of the request, before the commit or after it.
 
-    One request plays at most one verdict, one delay and one hold; these compose.
-    """
-
-    verdicts: list[Verdict] = field(default_factory=list)
-    delays: list[Delay] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
-    forbidden: set[str] = field(default_factory=set)
-
-    def draw(self, kind: str) -> Cue:
-        """Take what is staged for a request of this kind."""
-        return Cue(
-            verdict=_draw(self.verdicts, kind),
-            delay=_draw(self.delays, kind),
-            hold=_draw(self.holds, kind),
+        The function can act on the sandbox, or raise to stand for a crash of the caller if the
+        request came through `Sandbox.transport`.
+        """
+        hook = Hook(
+            operation=check_operation(on), times=times, action=action, before_commit=before_commit
         )
+        self._tenant.plan.hooks.append(hook)
 
-    def forbids(self, kind: str) -> bool:
-        """Whether requests of this kind are refused to everybody."""
-        return any(kinds.covers(staged, kind) for staged in self.forbidden)
+    def forbid(self, on: str = FINALIZE) -> None:
+        """Refuse every further request of an operation with a 403."""
+        self._tenant.plan.forbidden.add(check_operation(on))
 
-    def clear(self) -> None:
-        """Stage nothing; whoever is held goes on."""
-        for hold in self.holds:
-            hold.release()
-        self.verdicts, self.delays, self.holds = [], [], []
-        self.forbidden = set()
+    def allow(self, on: str = FINALIZE) -> None:
+        """Undo a `forbid` of the same operation."""
+        self._tenant.plan.forbidden.discard(check_operation(on))
 
-    def drop_holds(self) -> None:
-        """Let every held request go unanswered."""
-        for hold in self.holds:
-            hold.drop()
-        self.holds = []
+    def expire_tokens(self, *, fixed: bool = False) -> None:
+        """Expire every token that was issued so far; with ``fixed`` also those of accounts."""
+        self._tenant.state.accounts.expire_tokens(fixed=fixed)
 
-
-Direction = TypeVar("Direction", Verdict, Delay, Hold)
+    def _plan(self, on: str, times: int, change: Change, *, after_commit: bool) -> None:
+        fault = Fault(
+            operation=check_operation(on), times=times, change=change, after_commit=after_commit
+        )
+        self._tenant.plan.faults.append(fault)
 
 
-def _draw(staged: list[Direction], kind: str) -> Direction | None:
-    for direction in staged:
-        if direction.times > 0 and kinds.covers(direction.kind, kind):
-            direction.times -= 1
-            return direction
-    return None
+def _with_json(response: httpx.Response | None, body: bytes) -> httpx.Response:
+    whole = response if response is not None else httpx.Response(200)
+    return replace_body(whole, body, {"Content-Type": "application/json"})
+
+
+def _break_json(response: httpx.Response | None) -> httpx.Response:
+    whole = response.content if response is not None else b'{"id": "00000000-0000'
+    return _with_json(response, whole[: len(whole) // 2] or b"{")

@@ -1,92 +1,46 @@
-"""Which endpoint answers which path."""
+"""The paths that the sandbox serves."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from urllib.parse import unquote
-
-from collibra_tasks.sandbox import core_endpoints as core
-from collibra_tasks.sandbox import file_endpoints as files
-from collibra_tasks.sandbox import finalize_endpoint as finalizing
-from collibra_tasks.sandbox import import_endpoints as imports
-from collibra_tasks.sandbox import job_endpoints as jobs
-from collibra_tasks.sandbox import kinds
-from collibra_tasks.sandbox import older_job_endpoints as older_jobs
-from collibra_tasks.sandbox import result_endpoints as results
-from collibra_tasks.sandbox import synchronization_endpoints as synchronizations
-from collibra_tasks.sandbox import token_endpoint as oauth
-from collibra_tasks.sandbox.messages import Request
-from collibra_tasks.sandbox.state import Endpoint, State
+from collibra_tasks.sandbox import accounts, core_api, import_api, job_api, results
+from collibra_tasks.sandbox.jobs import BATCH, FINALIZE, IMPORT
+from collibra_tasks.sandbox.tenant import Route
 
 REST = "/rest/2.0"
+IMPORTS = f"{REST}/import"
+SYNCHRONIZE = f"{IMPORTS}/synchronize"
 JOBS_V1 = "/rest/jobs/v1/jobs"
-SYNCHRONIZE = f"{REST}/import/synchronize"
-FORMAT = "(json|csv|excel)-job"
+JOBS = f"{REST}/jobs"
+V1, LEGACY = "job_api_v1", "legacy_jobs"
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path, and what answers there.
-
-    Attributes:
-        path: A pattern in which ``*`` stands for one segment, which becomes an argument.
-        kind: What stage directions call such a request.
-    """
-
-    method: str
-    path: str
-    kind: str
-    endpoint: Endpoint
-    anonymous: bool = False
-
-    def arguments(self, request: Request) -> tuple[str, ...] | None:
-        """Return the variable segments, decoded; None where the route is another."""
-        pattern = self.path.replace("*", "([^/]+)")
-        match = re.fullmatch(pattern, request.path) if request.method == self.method else None
-        return tuple(unquote(segment) for segment in match.groups()) if match else None
-
-
-# A literal segment stands before a variable one of the same place.
+# A literal segment stands before a variable one in the same place.
 ROUTES = (
-    Route("GET", f"{REST}/application/info", "info", core.info, anonymous=True),
-    Route("POST", "/rest/oauth/v2/token", "token", oauth.grant_token, anonymous=True),
-    Route("GET", f"{REST}/users/current", "user", core.current_user),
-    Route("GET", f"{REST}/statuses", "status", core.find_statuses),
-    Route("GET", f"{REST}/statuses/name/*", "status", core.get_status_by_name),
-    Route("GET", f"{REST}/statuses/*", "status", core.get_status),
-    Route("POST", f"{REST}/files", "files", files.upload),
-    Route("GET", f"{REST}/files/*/info", "files", files.describe),
-    Route("DELETE", f"{REST}/files/*", "files", files.delete),
-    Route("POST", f"{REST}/import/{FORMAT}", kinds.IMPORT, imports.import_resources),
-    Route("POST", f"{SYNCHRONIZE}/*/finalize/job", kinds.FINALIZE, finalizing.finalize_cycle),
-    Route("POST", f"{SYNCHRONIZE}/*/batch/{FORMAT}", kinds.BATCH, imports.synchronize_batch),
-    Route("POST", f"{SYNCHRONIZE}/*/{FORMAT}", kinds.SYNCHRONIZE, imports.synchronize_all),
-    Route("GET", f"{SYNCHRONIZE}/exists/*", "exists", synchronizations.exists),
-    Route("GET", SYNCHRONIZE, "synchronizations", synchronizations.find),
-    Route("DELETE", f"{SYNCHRONIZE}/*/evict", "evict", synchronizations.evict),
-    Route("DELETE", f"{SYNCHRONIZE}/*", "forget", synchronizations.forget),
-    Route("GET", f"{REST}/import/results/*/summary", "summary", results.get_summary),
-    Route("GET", f"{REST}/import/results/*/errors", "errors", results.find_errors),
-    Route("GET", JOBS_V1, "jobs", jobs.find_jobs),
-    Route("GET", f"{JOBS_V1}/*", "job", jobs.get_job),
-    Route("DELETE", f"{JOBS_V1}/*", "cancel", jobs.delete_job),
-    Route("GET", f"{REST}/jobs", "jobs", older_jobs.find_jobs),
-    Route("GET", f"{REST}/jobs/*", "job", older_jobs.get_job),
-    Route("POST", f"{REST}/jobs/*/canceled", "cancel", older_jobs.cancel_job),
+    Route("GET", f"{REST}/application/info", "info", core_api.get_application_info, anonymous=True),
+    Route("POST", "/rest/oauth/v2/token", "token", accounts.post_token, anonymous=True),
+    Route(
+        "POST",
+        accounts.IDENTITY_PROVIDER_PATH,
+        "identity_provider",
+        accounts.post_identity_provider_token,
+        anonymous=True,
+    ),
+    Route("GET", f"{REST}/users/current", "user", core_api.get_current_user),
+    Route("GET", f"{REST}/statuses", "status", core_api.find_statuses),
+    Route("GET", f"{REST}/statuses/name/*", "status", core_api.get_status_by_name),
+    Route("GET", f"{REST}/statuses/*", "status", core_api.get_status),
+    Route("POST", f"{IMPORTS}/json-job", IMPORT, import_api.post_import),
+    Route("POST", f"{SYNCHRONIZE}/*/finalize/job", FINALIZE, import_api.post_finalization),
+    Route("POST", f"{SYNCHRONIZE}/*/batch/json-job", BATCH, import_api.post_batch),
+    Route("GET", f"{SYNCHRONIZE}/exists/*", "exists", import_api.get_existence),
+    Route("GET", SYNCHRONIZE, "synchronizations", import_api.find_synchronizations),
+    Route("DELETE", f"{SYNCHRONIZE}/*/evict", "evict", import_api.evict_synchronization),
+    Route("DELETE", f"{SYNCHRONIZE}/*", "forget", import_api.forget_synchronization),
+    Route("GET", f"{IMPORTS}/results/*/summary", "summary", results.get_summary),
+    Route("GET", f"{IMPORTS}/results/*/errors", "errors", results.find_errors),
+    Route("GET", JOBS_V1, "jobs", job_api.find_v1_jobs, setting=V1),
+    Route("GET", f"{JOBS_V1}/*", "job", job_api.get_v1_job, setting=V1),
+    Route("DELETE", f"{JOBS_V1}/*", "cancel", job_api.delete_v1_job, setting=V1),
+    Route("GET", JOBS, "jobs", job_api.find_legacy_jobs, setting=LEGACY),
+    Route("GET", f"{JOBS}/*", "job", job_api.get_legacy_job, setting=LEGACY),
+    Route("POST", f"{JOBS}/*/canceled", "cancel", job_api.cancel_legacy_job, setting=LEGACY),
 )
-
-
-def find_route(request: Request, state: State) -> tuple[Route, tuple[str, ...]] | None:
-    """Find what answers a request, among the APIs that the tenant serves."""
-    for route in ROUTES:
-        arguments = route.arguments(request)
-        if arguments is not None and _is_served(route, state):
-            return route, arguments
-    return None
-
-
-def _is_served(route: Route, state: State) -> bool:
-    if route.path.startswith(JOBS_V1):
-        return state.job_api_v1
-    return state.legacy_jobs or not route.path.startswith(f"{REST}/jobs")

@@ -1,17 +1,19 @@
-"""The tenant on a loopback socket."""
+"""The tenant on a loopback socket, and as an httpx transport without a socket."""
 
 from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from threading import Lock, Thread
 from typing import Any
 
-from collibra_tasks.sandbox.messages import Answer, read_request
+import httpx
+
+from collibra_tasks.sandbox.http import error_response
 from collibra_tasks.sandbox.tenant import Tenant
 
 LOOPBACK = "127.0.0.1"
@@ -20,33 +22,33 @@ DRIPS = 20
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one tenant, one thread a connection."""
+    """Server of one tenant, with one thread per connection."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
 
     def __init__(self, tenant: Tenant, port: int) -> None:
-        """Bind to loopback, and to nothing else."""
+        """Bind to loopback only."""
         self.tenant = tenant
         self._connections: set[socket.socket] = set()
         self._connections_lock = Lock()
-        super().__init__((LOOPBACK, port), _Conversation)
+        super().__init__((LOOPBACK, port), _Connection)
         self._thread = Thread(target=self.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True)
 
     @property
     def url(self) -> str:
-        """Return where the tenant is."""
+        """Return the URL of the tenant."""
         return f"http://{LOOPBACK}:{self.server_port}"
 
     def start(self) -> None:
-        """Serve from a thread of its own."""
+        """Serve in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more, and cut what is still open."""
+        """Stop serving, and cut all open connections."""
         self.tenant.close()
-        cut(self.socket)  # wakes the thread, where the system is so kind, before its next poll
+        cut(self.socket)  # wakes the thread before its next poll, where the system supports it
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -55,82 +57,91 @@ class Server(ThreadingHTTPServer):
                 cut(connection)
 
     def server_bind(self) -> None:
-        """Bind without looking up the name of the machine, which can take seconds."""
+        """Bind without resolving the name of the machine, which can take seconds."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
-        """Remember the connection, so that stopping can cut it."""
+        """Register the connection, so that `stop` can cut it."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as inherited
-        """Forget the connection."""
+        """Unregister the connection."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
-        """Say nothing of clients that went away; anything else is a fault of the sandbox."""
+        """Ignore clients that disconnected; any other error is a fault of the sandbox."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
-class _Conversation(BaseHTTPRequestHandler):
+class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # a head and a body in two packets would wait for each other
     disable_nagle_algorithm = True
     server: Server
 
-    def _converse(self) -> None:
-        request = read_request(
-            self.command, self.path, headers=dict(self.headers.items()), body=self._body()
-        )
-        answer = self.server.tenant.answer(request)
-        if answer is None:
+    def _handle(self) -> None:
+        try:
+            request = self._read()
+        except (ValueError, httpx.InvalidURL):
+            self.close_connection = True
+            self._send(error_response(400, "The request cannot be parsed."))
+            return
+        response = self.server.tenant.handle(request)
+        delay = response.extensions.get("delay_seconds", 0.0) if response else 0.0
+        if response is None or self.server.tenant.closing.wait(delay):
             self.close_connection = True
             cut(self.connection)
         else:
-            self._send(answer)
+            self._send(response)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _converse
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
     def handle_expect_100(self) -> bool:
-        """Tell a client at once that it may send its body."""
+        """Send the interim response at once, so that the client sends its body."""
         agreed = super().handle_expect_100()
         self.wfile.flush()
         return agreed
 
-    def _body(self) -> bytes:
+    def _read(self) -> httpx.Request:
+        if not self.path.startswith("/"):
+            raise ValueError(self.path)
+        return httpx.Request(
+            self.command,
+            self.server.url + self.path,
+            headers=list(self.headers.items()),
+            content=self._read_body(),
+        )
+
+    def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            return b"".join(iter(self._chunk, b""))
+            return b"".join(iter(self._read_chunk, b""))
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def _chunk(self) -> bytes:
+    def _read_chunk(self) -> bytes:
         size = int(self.rfile.readline().partition(b";")[0], 16)
         chunk = self.rfile.read(size)
         self.rfile.readline()
         return chunk
 
-    def _send(self, answer: Answer) -> None:
-        self.send_response_only(answer.status, _phrase(answer.status))
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        if answer.status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Length", str(len(answer.body)))
+    def _send(self, response: httpx.Response) -> None:
+        self.send_response_only(response.status_code, response.reason_phrase)
+        for name, value in response.headers.items():
+            if name != "content-length":
+                self.send_header(name.title(), value)
+        if response.status_code != httpx.codes.NO_CONTENT:
+            self.send_header("Content-Length", str(len(response.content)))
         self.end_headers()
-        if answer.drip_seconds:
-            self._drip(answer)
-        else:
-            self.wfile.write(answer.body)
-
-    def _drip(self, answer: Answer) -> None:
-        size = max(1, len(answer.body) // DRIPS)
-        for start in range(0, len(answer.body), size):
-            self.wfile.write(answer.body[start : start + size])
+        interval = response.extensions.get("drip_seconds", 0.0) / DRIPS
+        for piece in _split(response.content) if interval else [response.content]:
+            self.wfile.write(piece)
             self.wfile.flush()
-            if self.server.tenant.closing.wait(answer.drip_seconds / DRIPS):
+            if interval and self.server.tenant.closing.wait(interval):
                 self.close_connection = True
                 return
 
@@ -139,13 +150,69 @@ class _Conversation(BaseHTTPRequestHandler):
 
 
 def cut(connection: socket.socket) -> None:
-    """Cut a connection, whatever the other side is waiting for."""
+    """Cut a connection, whatever its other end is waiting for."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+def _split(body: bytes) -> list[bytes]:
+    size = max(1, len(body) // DRIPS)
+    return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+class SandboxTransport(httpx.BaseTransport):
+    """A transport that reaches the tenant without a socket, in the caller's thread.
+
+    Attributes:
+        refused_connections: Number of next requests that fail with `httpx.ConnectError` and do
+            not reach the tenant.
+    """
+
+    def __init__(self, tenant: Tenant, cut_error: type[httpx.TransportError]) -> None:
+        """Create a transport that raises ``cut_error`` for a cut connection."""
+        self._tenant = tenant
+        self._cut_error = cut_error
+        self.refused_connections = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Return the tenant's response, or raise as a socket's transport does.
+
+        A delay beyond the request's read timeout raises at once instead of waiting.
+        """
+        if self.refused_connections > 0:
+            self.refused_connections -= 1
+            raise httpx.ConnectError("Connection refused", request=request)
+        sent = httpx.Request(
+            request.method, request.url, headers=request.headers, content=request.read()
+        )
+        response = self._tenant.handle(sent)
+        if response is None:
+            raise self._cut_error("The server cut the connection.", request=request)
+        self._wait(response.extensions.pop("delay_seconds", 0.0), request)
+        interval = response.extensions.pop("drip_seconds", 0.0) / DRIPS
+        if not interval:
+            return response
+        stream = _DripStream(self, response.content, interval, request)
+        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+    def _wait(self, seconds: float, request: httpx.Request) -> None:
+        timeout = request.extensions.get("timeout", {}).get("read")
+        if timeout is not None and seconds > timeout:
+            raise httpx.ReadTimeout("The read operation timed out", request=request)
+        if self._tenant.closing.wait(seconds):
+            raise self._cut_error("The server cut the connection.", request=request)
+
+
+class _DripStream(httpx.SyncByteStream):
+    """A body that arrives in small pieces."""
+
+    def __init__(
+        self, transport: SandboxTransport, body: bytes, interval: float, request: httpx.Request
+    ) -> None:
+        self._transport, self._body = transport, body
+        self._interval, self._request = interval, request
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in _split(self._body):
+            self._transport._wait(self._interval, self._request)  # noqa: SLF001 - its own stream
+            yield piece

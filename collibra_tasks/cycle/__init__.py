@@ -1,0 +1,1 @@
+"""Guarantee 2: nothing disappears that should not."""

@@ -1,0 +1,93 @@
+"""Guard: comparison of a removal plan with the limits; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from collibra_tasks.cycle.plan import PartLoss, RemovalPlan
+from collibra_tasks.models import FinalizationStrategy
+from collibra_tasks.options import RemovalLimits
+
+MAX_SHOWN_PARTS = 5
+
+
+def check_removal(plan: RemovalPlan, limits: RemovalLimits, *, evicts: bool = False) -> RemovalPlan:
+    """Return the plan with every reason why a person has to approve it.
+
+    Under IGNORE nothing is removed or marked, so the guard only counts. An empty cycle is refused
+    with every strategy.
+
+    Args:
+        plan: The plan.
+        limits: Limits on what may go missing without approval.
+        evicts: Whether unchanged commands run again. An asset that was renamed in Collibra is then
+            created again, and REMOVE_RESOURCES deletes the renamed one.
+    """
+    if not plan.asset_count:
+        reason = "the source holds no asset, so every asset of the previous cycle would be missing"
+        return replace(plan, refusals=(*plan.refusals, reason))
+    if plan.strategy == FinalizationStrategy.IGNORE:
+        return replace(plan, notes=(*plan.notes, "IGNORE: missing assets stay as they are."))
+    if plan.previous_count is None:
+        return plan
+    reasons = [*_excesses(plan, limits), *_part_excesses(plan, limits), *_older(plan)]
+    if evicts and plan.strategy == FinalizationStrategy.REMOVE_RESOURCES:
+        reasons.append(
+            "evict_before with REMOVE_RESOURCES deletes every asset that was renamed in Collibra, "
+            f"in addition to the {plan.missing_count:,} missing assets"
+        )
+    return plan.with_reasons(reasons)
+
+
+def _excesses(plan: RemovalPlan, limits: RemovalLimits) -> list[str]:
+    count, previous = plan.missing_count, plan.previous_count or 0
+    share = f"{count:,} of {previous:,} assets of the previous cycle ({plan.percent:.1f}%)"
+    if count and count == previous:
+        return [f"all {previous:,} assets of the previous cycle are missing"]
+    reasons = []
+    if count > limits.max_missing_count:
+        reasons.append(f"{share} are missing; max_missing_count is {limits.max_missing_count:,}")
+    if previous >= limits.min_population and plan.percent > limits.max_missing_percent:
+        reasons.append(
+            f"{share} are missing; max_missing_percent is {limits.max_missing_percent:g}"
+        )
+    return reasons
+
+
+def _part_excesses(plan: RemovalPlan, limits: RemovalLimits) -> list[str]:
+    lost = [
+        part
+        for part in plan.parts
+        if part.previous_count >= limits.min_part_population
+        and part.percent > limits.max_part_percent
+        and part.previous_count != plan.previous_count  # the whole has its own reason
+    ]
+    reasons = [_describe_part(part, plan) for part in lost[:MAX_SHOWN_PARTS]]
+    if len(lost) > MAX_SHOWN_PARTS:
+        reasons.append(f"{len(lost) - MAX_SHOWN_PARTS} more parts lost most of their assets")
+    return reasons
+
+
+def _describe_part(part: PartLoss, plan: RemovalPlan) -> str:
+    extent = (
+        f"all {part.previous_count:,} assets"
+        if part.missing_count == part.previous_count
+        else f"{part.missing_count:,} of {part.previous_count:,} assets ({part.percent:.1f}%)"
+    )
+    text = f"{extent} of the {part.kind} {part.name!r} are missing"
+    if not part.looks_renamed:
+        return text
+    action = "deletes" if plan.strategy == FinalizationStrategy.REMOVE_RESOURCES else "marks"
+    return (
+        f"{text}; {part.renamed_count:,} new assets elsewhere have the same names, which looks like "
+        f"a rename: Collibra creates the new assets and {action} the old ones"
+    )
+
+
+def _older(plan: RemovalPlan) -> list[str]:
+    if not plan.older_missing_count:
+        return []
+    return [
+        f"{plan.older_missing_count:,} assets that earlier cycles ignored or marked may be deleted "
+        "by REMOVE_RESOURCES"
+    ]

@@ -1,0 +1,1 @@
+"""Guarantee 1: at most one finalization per cycle."""

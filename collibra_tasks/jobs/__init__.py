@@ -1,0 +1,1 @@
+"""Background jobs in Collibra, from submission to their end."""

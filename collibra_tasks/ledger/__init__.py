@@ -1,0 +1,1 @@
+"""Memory between flow runs: finalizations, the lock, manifests and checkpoints; no policy."""

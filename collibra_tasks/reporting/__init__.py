@@ -1,0 +1,1 @@
+"""Receipts, progress, events and messages: everything that people see of a flow run."""

@@ -1,0 +1,62 @@
+"""Facts for a receipt from Collibra and the ledger."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from collibra_tasks.errors import CollibraError
+from collibra_tasks.finalization.session import Session
+from collibra_tasks.jobs.results import fetch_results
+from collibra_tasks.ledger.entry import LedgerEntry, Phase
+from collibra_tasks.reporting.receipts import Receipt, complete_receipt
+
+
+def collect_facts(receipt: Receipt, session: Session) -> Receipt:
+    """Return the receipt with environment, account, job and results, as far as they are readable.
+
+    The ledger entry is closed if its job has ended.
+
+    Args:
+        receipt: Receipt, as far as the flow run knows.
+        session: Access to Collibra and the ledger.
+    """
+    environment = session.environment
+    receipt = replace(receipt, environment=environment.key, base_url=environment.base_url)
+    return _add_job(_add_account(_add_ledger(receipt, session), session), session)
+
+
+def _add_ledger(receipt: Receipt, session: Session) -> Receipt:
+    """Return the receipt with this flow run's finalization, which a stopped run may not know."""
+    if receipt.job_id is not None:
+        return receipt
+    try:
+        entry = session.ledger.newest()
+    except CollibraError:
+        return replace(receipt, not_sent=False)
+    if entry is None or not _was_sent_by(entry, session.flow_run.id):
+        return receipt
+    return replace(receipt, not_sent=False, job_id=entry.job_id)
+
+
+def _was_sent_by(entry: LedgerEntry, flow_run_id: str | None) -> bool:
+    is_sent = entry.phase != Phase.WITHDRAWN
+    return is_sent and flow_run_id is not None and entry.flow_run_id == flow_run_id
+
+
+def _add_account(receipt: Receipt, session: Session) -> Receipt:
+    with suppress(CollibraError):
+        account = session.client.get_account()
+        return replace(receipt, account=account.name if account else None)
+    return receipt
+
+
+def _add_job(receipt: Receipt, session: Session) -> Receipt:
+    if receipt.job_id is None:
+        return receipt
+    with suppress(CollibraError):
+        job = session.client.get_job(receipt.job_id)
+        receipt = complete_receipt(receipt, job, fetch_results(session.client, job.id))
+        if job.ended:
+            session.ledger.close(job)
+    return receipt

@@ -1,0 +1,279 @@
+"""Parts of a template, compiled once, that are filled in for each row.
+
+The text of a cell is inserted as data and never read again, so that a cell may hold anything,
+also a placeholder. Empty cells leave out what may be left out: a value, a target, a tag, a person,
+an optional text. Source: Collibra's published tables and JSON with the same content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from collibra_tasks.sources2.placeholders import PLACEHOLDER, Columns
+
+Row = Sequence[str]
+
+
+class RowError(ValueError):
+    """Reason why a row cannot be filled in; the reader adds the place."""
+
+
+class Node(Protocol):
+    """Part of a template.
+
+    Attributes:
+        columns: Indexes of the columns that the part uses; empty for a constant.
+    """
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Return the indexes of the columns."""
+
+    def fill(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value for a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Value without a placeholder: text, number, boolean or null."""
+
+    value: Any
+    columns: tuple[int, ...] = ()
+
+    def fill(self, _row: Row) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text with placeholders.
+
+    Attributes:
+        parts: Constant texts and indexes of columns, in order.
+        required: Label of the text for messages if no cell may be empty, else empty.
+    """
+
+    parts: tuple[str | int, ...]
+    columns: tuple[int, ...]
+    table: Columns = field(repr=False)
+    required: str = ""
+
+    def fill(self, row: Row) -> str:
+        """Return the text with the cells in it.
+
+        Raises:
+            RowError: A required cell is empty.
+        """
+        if self.required:
+            for index in self.columns:
+                if not row[index]:
+                    cell = self.table.describe(index)
+                    raise RowError(f"{cell} is empty, but {self.required} needs it.")
+        if len(self.parts) == 1:
+            return row[self.columns[0]]
+        return "".join([each if isinstance(each, str) else row[each] for each in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Object or list all of whose parts are needed, such as an identifier or a type."""
+
+    entries: tuple[tuple[Node, Node], ...] | None
+    items: tuple[Node, ...]
+    columns: tuple[int, ...]
+
+    def fill(self, row: Row) -> dict[str, Any] | list[Any]:
+        """Return the object or list."""
+        if self.entries is None:
+            return [item.fill(row) for item in self.items]
+        return _build_object([(key.fill(row), value.fill(row)) for key, value in self.entries])
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """Object whose entries are left out where all their cells are empty."""
+
+    entries: tuple[tuple[Node, Node], ...]
+    columns: tuple[int, ...]
+
+    def fill(self, row: Row) -> dict[str, Any]:
+        """Return the object."""
+        kept = []
+        for key, value in self.entries:
+            if is_empty(value, row):
+                continue
+            content = value.fill(row)
+            if content in ([], {}) and value.columns:
+                continue
+            name = key.fill(row)
+            if not name:
+                raise RowError(
+                    f"a cell that names {_describe_key(key)} is empty, but its value is not."
+                )
+            kept.append((name, content))
+        return _build_object(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """List whose items are left out where all their cells are empty."""
+
+    items: tuple[Node, ...]
+    columns: tuple[int, ...]
+
+    def fill(self, row: Row) -> list[Any]:
+        """Return the list."""
+        filled: list[Any] = []
+        for item in self.items:
+            if is_empty(item, row):
+                continue
+            content = item.fill(row)
+            if isinstance(item, Cell | Parallel):
+                filled.extend(content)
+            else:
+                filled.append(content)
+        return filled
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text of a list of tags or values: its cell may hold several, separated."""
+
+    text: Text
+    columns: tuple[int, ...]
+    separator: str
+
+    def fill(self, row: Row) -> list[str]:
+        """Return the texts of the cell.
+
+        Raises:
+            RowError: The cell holds several, and the template adds text to it.
+        """
+        if len(self.text.parts) == 1:
+            return split_cell(
+                row[self.columns[0]], self.separator, self.text.table, self.columns[0]
+            )
+        for index in self.columns:
+            if self.separator in row[index]:
+                raise RowError(
+                    f"{self.text.table.describe(index)} holds the list separator "
+                    f"{self.separator!r}, but the template adds text to the cell. "
+                    "Use a cell of its own for each entry, or set list_separator."
+                )
+        return [self.text.fill(row)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """Target of a complex relation: its cells may hold lists of equal length."""
+
+    target: Node
+    columns: tuple[int, ...]
+    separator: str
+    table: Columns = field(repr=False)
+
+    def fill(self, row: Row) -> list[Any]:
+        """Return the targets.
+
+        Raises:
+            RowError: The cells hold lists of different lengths.
+        """
+        if not any(self.separator in row[index] for index in self.columns):
+            return [self.target.fill(row)]
+        lists = {i: split_cell(row[i], self.separator, self.table, i) for i in self.columns}
+        lengths = {len(each) for each in lists.values()}
+        if len(lengths) > 1:
+            found = ", ".join(f"{self.table.describe(i)}: {len(each)}" for i, each in lists.items())
+            raise RowError(
+                f"the cells of a relation's targets hold lists of different lengths ({found}). "
+                "Write the same number in each, or set list_separator if a name holds "
+                f"{self.separator!r}."
+            )
+        targets = []
+        for number in range(lengths.pop()):
+            part = list(row)
+            for index, entries in lists.items():
+                part[index] = entries[number]
+            targets.append(self.target.fill(part))
+        return targets
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """Part of a command that is never left out, even if all its cells are empty."""
+
+    node: Node
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Return the indexes of the columns."""
+        return self.node.columns
+
+    def fill(self, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value."""
+        return self.node.fill(row)
+
+
+def is_empty(node: Node, row: Row) -> bool:
+    """Return whether a part may be left out: it uses cells, and all of them are empty."""
+    if isinstance(node, Required) or (isinstance(node, Text) and node.required):
+        return False
+    return bool(node.columns) and not any(row[index] for index in node.columns)
+
+
+def split_cell(cell: str, separator: str, table: Columns, index: int) -> list[str]:
+    """Return the entries of a cell; a cell without separator is one entry, as written.
+
+    Raises:
+        RowError: An entry is blank.
+    """
+    if separator not in cell:
+        return [cell]
+    entries = [entry.strip() for entry in cell.split(separator)]
+    if not all(entries):
+        raise RowError(
+            f"{table.describe(index)} has a blank entry in the list {cell!r:.60}. "
+            f"Remove the surplus {separator!r}, or set list_separator."
+        )
+    return entries
+
+
+def compile_text(text: str, table: Columns, required: str = "") -> Node:
+    """Return the compiled form of a text.
+
+    Args:
+        text: Text of a template, with or without placeholders.
+        table: Columns of the table.
+        required: Label of the text for messages if no cell may be empty.
+    """
+    pieces = PLACEHOLDER.split(text)  # texts at even places, names at odd ones
+    if len(pieces) == 1:
+        return Constant(text)
+    parts: list[str | int] = [
+        table.find(piece) if number % 2 else piece
+        for number, piece in enumerate(pieces)
+        if number % 2 or piece
+    ]
+    columns = tuple(dict.fromkeys(part for part in parts if isinstance(part, int)))
+    return Text(tuple(parts), columns, table, required)
+
+
+def union_columns(nodes: Iterable[Node]) -> tuple[int, ...]:
+    """Return the columns of several parts, each once."""
+    return tuple(dict.fromkeys(index for node in nodes for index in node.columns))
+
+
+def _build_object(entries: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(entries)
+    if len(built) != len(entries):
+        keys = [key for key, _ in entries]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RowError(f"the key {twice!r:.60} results twice in one object.")
+    return built
+
+
+def _describe_key(key: Node) -> str:
+    return "an attribute, relation or role" if key.columns else "a key"

@@ -1,0 +1,283 @@
+"""Import commands from JSON arrays and JSON Lines, one by one.
+
+A window slides over the text, and Python's own C decoder finds the end of each command, so memory
+stays bounded. ijson was tried instead: it gives values without their place, and its C backend
+(3.6.0) crashes the interpreter at a number of more than 4,300 digits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from collibra_tasks.errors import SourceError
+from collibra_tasks.sources2.decoding import BYTE_ORDER_MARK, TextError, iter_lines, iter_text
+from collibra_tasks.sources2.files import EMPTY, SourceFile
+from collibra_tasks.sources2.records import RecordPosition
+
+MAX_COMMAND_LENGTH: Final = 16 << 20
+"""Maximum number of characters of one command; keeps memory bounded."""
+
+MAX_DEPTH: Final = 100
+"""Maximum nesting depth of one command; Collibra's own commands have about ten levels."""
+
+_MAX_TOKEN_LENGTH: Final = 16  # a keyword, escape or number cut off by the window is shorter
+_MAX_DIGITS: Final = 4_000
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+Element = tuple[object, RecordPosition]
+
+
+class _ContentError(ValueError):
+    """Reason why a text that may be JSON is not accepted."""
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise _ContentError(f"{word} is not JSON")
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise _ContentError(f"a number has {len(text):,} digits")
+    return int(text)
+
+
+def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, unless a key stands twice in it.
+
+    Raises:
+        ValueError: A key stands twice; the parsers disagree on which value counts.
+    """
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _ContentError(f"the key {twice!r:.60} stands twice in one object")
+    return built
+
+
+# Fractions become Decimal, because a float would lose digits.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=build_object,
+    parse_float=Decimal,
+    parse_int=_parse_integer,
+    parse_constant=_refuse_constant,
+)
+
+
+def read_array(file: SourceFile) -> Iterator[Element]:
+    """Yield the elements of a JSON array with their index, from 0.
+
+    Raises:
+        SourceError: The file is not a JSON array; the message names the byte.
+    """
+    with file.reading() as stream:
+        window = _Window(file, iter_text(stream))
+        window.enter_array()
+        index = 0
+        while True:
+            yield window.take_element(index), RecordPosition(file.label, "index", index)
+            index += 1
+            if not window.has_next():
+                return
+
+
+def read_json_lines(file: SourceFile) -> Iterator[Element]:
+    """Yield the elements of a file with one JSON object per line; blank lines are skipped.
+
+    Raises:
+        SourceError: A line is not JSON, or all lines are blank.
+    """
+    empty = True
+    number = 0
+    with file.reading() as stream:
+        lines = iter_lines(iter_text(stream), MAX_COMMAND_LENGTH)
+        while True:
+            position = RecordPosition(file.label, "line", number + 1)
+            try:
+                line = next(lines, None)
+            except TextError as fault:
+                raise SourceError(f"{position}: {_explain_encoding(fault)}") from None
+            if line is None:
+                break
+            number += 1
+            if text := line.strip(" \t\r\n"):
+                empty = False
+                yield _decode_line(text, position), position
+    if empty:
+        raise SourceError(f"{file.label}: the file has only blank lines. {EMPTY}")
+
+
+def _decode_line(text: str, position: RecordPosition) -> object:
+    if len(text) > MAX_COMMAND_LENGTH:
+        raise SourceError(f"{position}: the line has more than {MAX_COMMAND_LENGTH:,} characters.")
+    try:
+        value = _DECODER.decode(text)
+        _check_value(value, text)
+    except json.JSONDecodeError as error:
+        hint = ""
+        if text.startswith("[") or text == "{":
+            hint = " The file is a JSON document, not JSON Lines. Set file_format='json'."
+        place = f"{position}, column {error.pos + 1}"
+        raise SourceError(f"{place}: invalid JSON: {error.msg}.{hint}") from None
+    except (_ContentError, RecursionError) as error:
+        raise SourceError(f"{position}: invalid JSON: {_explain_content(error)}.") from None
+    if isinstance(value, list):
+        raise SourceError(
+            f"{position}: the line holds an array, not a command. "
+            "Set file_format='json' if the file is one array."
+        )
+    return value
+
+
+def _check_value(value: object, text: str) -> None:
+    """Refuse what the decoder accepts and other parsers do not."""
+    brackets = text.count("{") + text.count("[")  # cheap, and enough for ordinary commands
+    if brackets > MAX_DEPTH and _measure_depth(value) > MAX_DEPTH:
+        raise _ContentError(f"the command is nested more than {MAX_DEPTH} levels deep")
+    if "\\u" in text and _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
+        raise _ContentError("a text holds half of a surrogate pair")
+
+
+def _measure_depth(value: object) -> int:
+    depth = 0
+    level = [value]
+    while level and depth <= MAX_DEPTH:
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        depth += 1
+    return depth
+
+
+def _explain_content(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"the command is nested more than {MAX_DEPTH} levels deep"
+    return str(error)
+
+
+def _explain_encoding(fault: TextError) -> str:
+    advice = ", for example with -Encoding utf8 in PowerShell" if "utf-16" in fault.encoding else ""
+    return f"{fault.reason}. Save the file as UTF-8{advice}."
+
+
+class _Window:
+    """Part of a JSON array's text that is being read."""
+
+    def __init__(self, file: SourceFile, pieces: Iterator[str]) -> None:
+        self._file = file
+        self._pieces = pieces
+        self._text = ""
+        self._at = 0
+        self._passed_bytes = 0
+
+    def enter_array(self) -> None:
+        """Move behind the opening bracket, to the first element."""
+        if self._peek() == BYTE_ORDER_MARK:
+            self._at += 1
+        mark = self._peek()
+        if not mark:
+            raise SourceError(f"{self._file.label}: the file has only blanks. {EMPTY}")
+        if mark == "{":
+            raise self._explain_object()
+        if mark != "[":
+            raise self._fault(self._at, "not a JSON array of import commands.")
+        self._at += 1
+        if self._peek() == "]":
+            raise SourceError(f"{self._file.label}: the array is empty. {EMPTY}")
+
+    def has_next(self) -> bool:
+        """Move behind the comma after an element, or behind the end of the array."""
+        mark = self._peek()
+        self._at += 1
+        if mark == ",":
+            return True
+        if not mark:
+            raise self._fault(self._at - 1, "the file is cut short before the array is closed.")
+        if mark != "]":
+            raise self._fault(self._at - 1, "invalid JSON: expecting ',' or ']'.")
+        if self._peek():
+            raise self._fault(self._at, "the file continues after the end of the array.")
+        return False
+
+    def take_element(self, index: int) -> object:
+        """Move behind the next element and return it."""
+        mark = self._peek()
+        if mark and mark != "{":
+            raise self._fault(self._at, f"the command at index {index} is not an object.")
+        while True:
+            try:
+                command, end = _DECODER.raw_decode(self._text, self._at)
+                _check_value(command, self._text[self._at : end])
+            except json.JSONDecodeError as error:
+                self._extend(index, error)
+            except (_ContentError, RecursionError) as error:
+                reason = f"invalid JSON at index {index}: {_explain_content(error)}."
+                raise self._fault(self._at, reason) from None
+            else:
+                self._at = end
+                return command
+
+    def _explain_object(self) -> SourceError:
+        """Return the error for a file that begins with an object."""
+        start = self._fault(self._at, "")
+        reason = "not a JSON array of import commands. Put the commands in [ ]."
+        try:
+            command = self.take_element(0)
+        except SourceError:
+            return SourceError(f"{start}{reason}")
+        if self._peek() == "{":
+            reason = "not a JSON array of import commands. Set file_format='jsonl' for JSON Lines."
+        elif isinstance(command, dict) and "resourceType" in command:
+            reason = "a single command: put it in [ ]."
+        return SourceError(f"{start}{reason}")
+
+    def _extend(self, index: int, error: json.JSONDecodeError) -> None:
+        """Read more text if the element may only be cut off by the window's edge."""
+        reason = f"invalid JSON at index {index}: {error.msg}."
+        near_edge = error.pos > len(self._text) - _MAX_TOKEN_LENGTH
+        if not error.msg.startswith("Unterminated") and not near_edge:
+            raise self._fault(error.pos, reason) from None
+        if len(self._text) - self._at > MAX_COMMAND_LENGTH:
+            reason = (
+                f"the command at index {index} has more than {MAX_COMMAND_LENGTH:,} characters."
+            )
+            raise self._fault(self._at, reason) from None
+        place = error.pos - self._at  # the window moves to the start of the element
+        if not self._slide():
+            if error.msg.startswith("Unterminated") or not self._text[place:].strip():
+                place = len(self._text)
+                reason = f"the file is cut short in the command at index {index}."
+            raise self._fault(place, reason) from None
+
+    def _peek(self) -> str:
+        """Skip blanks and return the next character; empty at the end of the file."""
+        while True:
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # always matches
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._slide():
+                return ""
+
+    def _slide(self) -> bool:
+        try:
+            piece = next(self._pieces, "")
+        except TextError as fault:
+            place = f"{self._file.label}, byte {fault.offset}"
+            raise SourceError(f"{place}: {_explain_encoding(fault)}") from None
+        self._passed_bytes += len(self._text[: self._at].encode())
+        self._text = self._text[self._at :] + piece
+        self._at = 0
+        return bool(piece)
+
+    def _fault(self, at: int, reason: str) -> SourceError:
+        place = self._passed_bytes + len(self._text[:at].encode())
+        return SourceError(f"{self._file.label}, byte {place}: {reason}")

@@ -1,0 +1,286 @@
+"""Sources of any format as one checked stream of import commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from itertools import chain
+from math import isfinite
+from os import PathLike
+from typing import Any, Final, Self, cast
+
+from collibra_tasks.errors import SourceError
+from collibra_tasks.options import FileFormat, SourceOptions
+from collibra_tasks.sources2.commands import check_command
+from collibra_tasks.sources2.csv_reader import read_csv_rows, suggest_separator
+from collibra_tasks.sources2.excel_reader import open_sheet
+from collibra_tasks.sources2.files import EMPTY, SourceFile, detect_format, find_files
+from collibra_tasks.sources2.identifiers import resource_key
+from collibra_tasks.sources2.json_reader import read_array, read_json_lines
+from collibra_tasks.sources2.placeholders import names_in
+from collibra_tasks.sources2.records import RecordFault, RecordPosition, SourceRecord
+from collibra_tasks.sources2.source import Log, SourceContent, scan_source
+from collibra_tasks.sources2.tables import Filled, Table
+from collibra_tasks.sources2.templates import read_template
+
+SourceLike = str | PathLike[str] | Iterable[str | PathLike[str]] | Iterable[Mapping[str, Any]]
+"""A path, a glob, a URL that fsspec opens, several of these, or import commands as mappings."""
+
+COMMANDS_LABEL: Final = "commands"
+"""Name of a source that is an iterable of the caller's code."""
+
+MAX_FAULTS: Final = 20
+"""Maximum number of faults that one error lists."""
+
+
+class OpenedSource:
+    """Source whose records are read once.
+
+    Attributes:
+        files: Names of the files, in reading order.
+        unknown_keys: Keys that Collibra's published description does not list; filled while the
+            records are read.
+    """
+
+    def __init__(self, files: tuple[str, ...], elements: Iterator[Filled]) -> None:
+        """Store the elements; nothing is read yet."""
+        self.files = files
+        self.unknown_keys: set[str] = set()
+        self._elements: Iterator[Filled] | None = elements
+
+    def read_records(self) -> Iterator[SourceRecord]:
+        """Yield every command with its place, in the order of the source.
+
+        Faulty records are left out. The stream then ends with one error that lists up to
+        `MAX_FAULTS` of them; a file that cannot be read further ends the stream at once.
+
+        Raises:
+            SourceError: A record or a file is faulty, or the source was read already.
+        """
+        elements, self._elements = self._elements, None
+        if elements is None:
+            raise SourceError("The source was read already. Open it again to read it again.")
+        faults = _Faults()
+        try:
+            for element in elements:
+                if isinstance(element, RecordFault):
+                    faults.add(element.position, element.reason)
+                elif record := self._check(element, faults):
+                    yield record
+        except SourceError as error:
+            faults.add_text(str(error))
+        faults.raise_if_any()
+
+    def _check(
+        self, element: tuple[object, RecordPosition], faults: _Faults
+    ) -> SourceRecord | None:
+        content, position = element
+        reasons = check_command(content, self.unknown_keys)
+        for reason in reasons:
+            faults.add(position, reason)
+        if reasons:
+            return None
+        command = cast("dict[str, Any]", content)
+        label = resource_key(command).label
+        return SourceRecord(command, position._replace(identifier=label))
+
+    def scan(self, *, log: Log) -> SourceContent:
+        """Read and check the whole source once, merge equal identifiers, and return the content.
+
+        Args:
+            log: Function that receives one sentence per event.
+
+        Raises:
+            SourceError: A record or a file is faulty.
+        """
+        content = scan_source(
+            self.read_records(), files=self.files, log=log, unknown_keys=self.unknown_keys
+        )
+        if self.unknown_keys:
+            log(
+                "The source has keys that Collibra's published description does not list: "
+                f"{', '.join(sorted(self.unknown_keys))}. They are sent as they are."
+            )
+        return content
+
+    def close(self) -> None:
+        """End reading; open files are closed."""
+        elements, self._elements = self._elements, None
+        if elements is not None and hasattr(elements, "close"):
+            elements.close()
+
+    def __enter__(self) -> Self:
+        """Return the source itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End reading."""
+        self.close()
+
+
+class _Faults:
+    """Faults of a source; only the first ones are stored."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._texts: list[str] = []
+
+    def add(self, position: RecordPosition, reason: str) -> None:
+        self.add_text(f"{position}: {reason}")
+
+    def add_text(self, text: str) -> None:
+        self._count += 1
+        if len(self._texts) < MAX_FAULTS:
+            self._texts.append(text)
+
+    def raise_if_any(self) -> None:
+        if self._count == 1:
+            raise SourceError(self._texts[0])
+        if self._count:
+            shown = "" if self._count == len(self._texts) else f"; the first {MAX_FAULTS} are"
+            listed = "\n".join(f"- {text}" for text in self._texts)
+            raise SourceError(
+                f"The source has {self._count:,} faults{shown}:\n{listed}", faults=self._texts
+            )
+
+
+def open_source(source: SourceLike, options: SourceOptions | None = None) -> OpenedSource:
+    """Find a source and check its template; its content is read by `OpenedSource.read_records`.
+
+    Args:
+        source: A path, a glob, a URL that fsspec opens (``s3://``, ``abfs://``, ``gs://``,
+            ``file://``, ``memory://``), several of these, or any iterable of import commands. The
+            files of a glob are sorted, and gzip is unpacked.
+        options: Format, template and other options of reading.
+
+    Raises:
+        SourceError: Nothing is found, or the format is not clear.
+
+    Example:
+        ```python
+        with open_source("exports/*.json", SourceOptions()) as opened:
+            for record in opened.read_records():
+                print(record.position, record.command["resourceType"])
+        ```
+    """
+    options = options or SourceOptions()
+    paths, commands = _split_kinds(source)
+    if commands is not None:
+        if options.template:
+            raise SourceError("A template is for CSV and Excel; the source is commands.")
+        return OpenedSource((COMMANDS_LABEL,), _iter_commands(commands))
+    files = find_files(paths)
+    file_format = options.file_format or detect_format(files)
+    table = _make_table(file_format, options)
+    labels = tuple(file.label for file in files)
+    return OpenedSource(labels, _iter_elements(files, file_format, table, options))
+
+
+def _split_kinds(
+    source: object,
+) -> tuple[Iterable[str | PathLike[str]], Iterable[object] | None]:
+    if isinstance(source, str | PathLike):
+        return [source], None
+    if isinstance(source, Mapping):
+        raise SourceError("The source is a single command: put it in [ ].")
+    if isinstance(source, bytes) or not isinstance(source, Iterable):
+        kind = type(source).__name__
+        raise SourceError(
+            f"A source is a path, a glob, a URL, several of these, or commands, not {kind}."
+        )
+    items = iter(source)
+    first = next(items, None)
+    if first is None:
+        raise SourceError(f"The source holds no file and no command. {EMPTY}")
+    everything: Iterator[Any] = chain([first], items)
+    if isinstance(first, str | PathLike):
+        return everything, None
+    return (), everything
+
+
+def _make_table(file_format: FileFormat, options: SourceOptions) -> Table | None:
+    is_table = file_format in ("csv", "excel")
+    if not is_table:
+        if options.template:
+            raise SourceError(f"A template is for CSV and Excel; the source is {file_format}.")
+        return None
+    if not options.template:
+        raise SourceError(
+            f"A {file_format} source needs a template: import commands with a placeholder such as "
+            "${1} for each column. Set template."
+        )
+    return Table(
+        template=read_template(options.template),
+        list_separator=options.list_separator,
+        header_row=options.csv.header_row,
+        pads_rows=file_format == "excel",
+    )
+
+
+def _iter_elements(
+    files: Iterable[SourceFile],
+    file_format: FileFormat,
+    table: Table | None,
+    options: SourceOptions,
+) -> Iterator[Filled]:
+    for file in files:
+        if table is None:
+            yield from read_array(file) if file_format == "json" else read_json_lines(file)
+        elif file_format == "csv":
+            yield from _iter_csv(file, table, options)
+        else:
+            yield from _iter_excel(file, table, options)
+
+
+def _iter_csv(file: SourceFile, table: Table, options: SourceOptions) -> Iterator[Filled]:
+    rows = read_csv_rows(file, options.csv)
+    return table.iter_commands(
+        rows, file.label, lambda cells: suggest_separator(cells, options.csv)
+    )
+
+
+def _iter_excel(file: SourceFile, table: Table, options: SourceOptions) -> Iterator[Filled]:
+    with open_sheet(file, options.sheet) as sheet:
+        needed = names_in(table.template)
+        yield from table.iter_commands(
+            sheet.iter_rows(), file.label, lambda _: sheet.suggest_sheet(needed)
+        )
+
+
+def _iter_commands(commands: Iterable[object]) -> Iterator[Filled]:
+    for number, command in enumerate(commands):
+        position = RecordPosition(COMMANDS_LABEL, "index", number)
+        if not isinstance(command, Mapping):
+            kind = type(command).__name__
+            raise SourceError(f"{position}: a command must be a mapping, not {kind}.")
+        try:
+            copy = _copy_json(command)
+        except (ValueError, RecursionError) as error:
+            yield RecordFault(position, f"not JSON: {error}.")
+        else:
+            yield copy, position
+
+
+def _copy_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy as JSON values; the caller may change its own object afterwards."""
+    if isinstance(value, str):
+        text = str.__str__(value)  # of an enumeration, its value
+        text.encode()  # refuses half of a surrogate pair
+        return text
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):
+            raise ValueError(f"{value} is not a JSON number")
+        return value
+    if isinstance(value, Mapping):
+        return {_copy_key(key): _copy_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy_json(each) for each in value]
+    raise ValueError(f"a value is of the type {type(value).__name__}. Convert it to text")
+
+
+def _copy_key(key: object) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    raise ValueError(f"the key {key!r:.60} is not text")

@@ -1,0 +1,217 @@
+"""Promises that hold for any source, in any order of its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collibra_tasks.sources2.identifiers import ResourceKey, format_identifier, resource_key
+from tests.support.source_commands import (
+    OTHER_RELATION,
+    RELATION,
+    Command,
+    asset,
+    community,
+    complex_relation,
+    domain,
+    external,
+    label,
+    load,
+    load_all,
+    mapping,
+    named,
+    scan,
+    split,
+)
+from tests.support.strict_collibra import StrictCollibra
+
+NAMES = "abcdefgh"
+OUTSIDE = "xy"  # never in the source
+EVERYTHING = {
+    *(ResourceKey("Asset", label(name)) for name in OUTSIDE),
+    *(resource_key(command) for command in (community("C"), domain("D"))),
+}
+
+
+@st.composite
+def assets(draw: st.DrawFn) -> Command:
+    """Draw a part of an asset; parts never contradict each other."""
+    name = draw(st.sampled_from(NAMES))
+    relations: dict[str, Any] = {
+        relation: [
+            external(entity) if entity.isupper() else named(entity)
+            for entity in draw(st.lists(st.sampled_from(NAMES + OUTSIDE + "MN"), max_size=3))
+        ]
+        for relation in draw(st.sets(st.sampled_from([RELATION, OTHER_RELATION])))
+    }
+    tags = draw(st.lists(st.sampled_from("pqr"), max_size=2, unique=True))
+    return asset(name, relations=relations, tags=tags, type={"name": "Table"})
+
+
+@st.composite
+def others(draw: st.DrawFn) -> Command:
+    """Draw a resource of another type."""
+    name = draw(st.sampled_from(NAMES))
+    return draw(
+        st.sampled_from(
+            [
+                community("C"),
+                community("S", parent={"name": "C"}),
+                domain("D"),
+                mapping("M", asset=named("a")),
+                mapping("N", asset=named("b")),
+                mapping("O", complexRelation=external("k")),
+                complex_relation("k", name),
+            ]
+        )
+    )
+
+
+SOURCES = st.lists(st.one_of(assets(), assets(), others()), max_size=30)
+KNOWN = st.sets(st.sampled_from(NAMES)).map(lambda names: set(map(label, names)))
+SIZES = st.integers(1, 7)
+
+
+def expected_relations(commands: list[Command]) -> dict[str, dict[str, list[str]]]:
+    """Return the relations of every asset: the union of all its commands."""
+    expected: dict[str, dict[str, set[str]]] = {}
+    for command in commands:
+        if command["resourceType"] == "Asset":
+            types = expected.setdefault(resource_key(command).label, {})
+            for name, targets in command["relations"].items():
+                types.setdefault(name, set()).update(map(format_identifier, targets))
+    return {
+        asset: {name: sorted(targets) for name, targets in types.items()}
+        for asset, types in expected.items()
+    }
+
+
+def labels(relations: dict[str, list[Any]]) -> dict[str, list[str]]:
+    return {name: sorted(set(map(format_identifier, each))) for name, each in relations.items()}
+
+
+def provided(commands: list[Command]) -> set[str]:
+    """Return the labels of all assets that a source provides, by name or external ID."""
+    found = {resource_key(each).label for each in commands if each["resourceType"] == "Asset"}
+    return found | {
+        format_identifier(each["identifier"])
+        for each in commands
+        if each["resourceType"] == "Mapping" and "asset" in each
+    }
+
+
+def environment(commands: list[Command], known: set[str]) -> StrictCollibra:
+    """Return an environment that holds what the source needs and does not bring along."""
+    existing = EVERYTHING - set(map(resource_key, commands))
+    return StrictCollibra({ResourceKey("Asset", each) for each in known} | existing)
+
+
+def missing(collibra: StrictCollibra, commands: list[Command]) -> list[ResourceKey]:
+    """Return references that failed although the source provides their target."""
+    inside = set(map(resource_key, commands))
+    inside |= {ResourceKey("Asset", each) for each in provided(commands)}
+    return [key for key in collibra.missing if key in inside]
+
+
+@settings(max_examples=300, deadline=None)
+@given(commands=SOURCES, known=KNOWN, size=SIZES)
+def test_all_assets_and_relations_arrive_and_no_target_is_missing(
+    commands: list[Command], known: set[str], size: int
+) -> None:
+    """Collibra ends with the whole source, and every target exists when it is needed."""
+    collibra = environment(commands, known)
+
+    batches = split(commands, size, known)
+    collibra.execute(batches)
+
+    assert not missing(collibra, commands)
+    assert expected_relations(commands) == {
+        name: labels(relations) for name, relations in collibra.assets.items()
+    }
+    assert {resource_key(each) for each in commands} <= collibra.resources
+    assert all(batch.command_count <= size for batch in batches)
+
+
+@settings(max_examples=200, deadline=None)
+@given(commands=SOURCES, known=KNOWN, size=SIZES)
+def test_no_list_of_relations_is_shortened(
+    commands: list[Command], known: set[str], size: int
+) -> None:
+    """A relation type is sent complete or not at all; the last command about an asset is whole."""
+    expected = expected_relations(commands)
+    last: dict[str, Command] = {}
+
+    for command in load_all(split(commands, size, known)):
+        if command["resourceType"] == "Asset":
+            name = resource_key(command).label
+            last[name] = command
+            relations = labels(command.get("relations", {}))
+            assert relations.items() <= expected[name].items()
+
+    assert expected == {name: labels(each.get("relations", {})) for name, each in last.items()}
+
+
+@settings(max_examples=150, deadline=None)
+@given(commands=SOURCES, size=SIZES, data=st.data())
+def test_any_order_of_rows_gives_the_same_manifest_and_content(
+    commands: list[Command], size: int, data: st.DataObject
+) -> None:
+    """Manifest, digest, counts and merged commands do not depend on the order of the rows."""
+    shuffled = data.draw(st.permutations(commands))
+
+    with scan(commands) as one, scan(shuffled) as other:
+        assert list(one.iter_assets()) == list(other.iter_assets())
+        assert one.digest == other.digest
+        assert one.summary == other.summary
+        first, second = one.order(), other.order()
+        assert first.unknown_reference_labels == second.unknown_reference_labels
+        last = [
+            {resource_key(each): each for each in load_all(ordered.iter_batches(size))}
+            for ordered in (first, second)
+        ]
+        assert last[0] == last[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(commands=SOURCES, size=SIZES)
+def test_steady_state_sends_everything_once(commands: list[Command], size: int) -> None:
+    """If the last cycle holds all assets, each command is sent once, in the order of the source."""
+    sent = [resource_key(each) for each in load_all(split(commands, size, provided(commands)))]
+
+    assert all(count == 1 for count in Counter(sent).values())
+    once = list(dict.fromkeys(map(resource_key, commands)))
+    for resource_type in ("Asset", "Complex Relation"):
+        assert [each for each in once if each.resource_type == resource_type] == [
+            each for each in sent if each.resource_type == resource_type
+        ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(commands=SOURCES, known=KNOWN, size=SIZES)
+def test_batches_that_may_run_together_do_not_depend_on_each_other(
+    commands: list[Command], known: set[str], size: int
+) -> None:
+    """A batch that does not wait finds its targets without the batches sent at the same time."""
+    collibra = environment(commands, known)
+    before = set(collibra.resources)
+
+    for batch in split(commands, size, known):
+        if batch.waits_for_earlier:
+            before = set(collibra.resources)
+        alone = StrictCollibra(before)
+        alone.execute([batch])
+        assert not missing(alone, commands)
+        collibra.execute([batch])
+
+
+@settings(max_examples=100, deadline=None)
+@given(commands=SOURCES, known=KNOWN, size=SIZES)
+def test_splitting_is_deterministic(commands: list[Command], known: set[str], size: int) -> None:
+    """The same rows, last cycle and limits give the same batches, byte for byte."""
+    one, other = split(commands, size, known), split(commands, size, known)
+
+    assert [batch.digest for batch in one] == [batch.digest for batch in other]
+    assert [load(batch) for batch in one] == [load(batch) for batch in other]
