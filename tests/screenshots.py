@@ -1,6 +1,7 @@
-"""Take the README's pictures: ``python tests/screenshots.py ADDRESS``.
+"""Screenshots for the documentation: ``python tests/screenshots.py ADDRESS [FOLDER]``.
 
-ADDRESS is what ``python deployments/local.py --stay`` prints. Needs Debian's ``chromium``.
+ADDRESS is the URL that ``python deployments/local.py --stay`` prints; FOLDER is ``docs`` by
+default. Needs Debian's ``chromium``.
 """
 
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, sync_playwright
 
-PICTURES = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parent.parent / "docs"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -22,11 +23,11 @@ FLAGS = [
     "--disable-sync",
 ]
 DEPLOYMENT = "synchronize-source/local"
-RECEIPT = "finalization-warehouse-nightly"
+RECEIPT = "collibra-receipt-warehouse-nightly"
 
 
-def main(address: str) -> None:
-    """Show the run form, a receipt and the question to a person, as a person sees them."""
+def main(address: str, folder: Path) -> None:
+    """Photograph the run form, a receipt, a refused flow run, and the approval form."""
     with (
         httpx.Client(base_url=f"{address}/api", timeout=30) as api,
         sync_playwright() as playwright,
@@ -35,45 +36,49 @@ def main(address: str) -> None:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.route("**/*amplitude*/**", lambda route: route.abort())
         deployment = api.get(f"/deployments/name/{DEPLOYMENT}").raise_for_status().json()["id"]
-        show(page, f"{address}/v2/deployments/deployment/{deployment}/run", "run-form")
-        show(page, f"{address}/v2/artifacts/artifact/{finalized(api)}", "receipt")
-        page.goto(f"{address}/v2/runs/flow-run/{suspended(api, deployment)}")
-        page.wait_for_load_state("networkidle")
+        pages = {
+            "run-form": f"deployments/deployment/{deployment}/run",
+            "receipt": f"artifacts/artifact/{find_receipt(api)}",
+            "refused": f"runs/flow-run/{find_refused(api)['id']}",
+        }
+        for name, path in pages.items():
+            open_page(page, f"{address}/v2/{path}")
+            page.screenshot(path=folder / f"{name}.png")
+        open_page(page, f"{address}/v2/runs/flow-run/{start_approval(api, deployment)}")
         page.locator("button[aria-haspopup='menu']").last.click()
         page.get_by_role("menuitem", name="Resume").click()
-        take(page, "approval")
+        page.wait_for_timeout(1500)
+        page.screenshot(path=folder / "approval.png")
         browser.close()
 
 
-def show(page: Page, url: str, name: str) -> None:
-    """Open a page and take its picture."""
+def open_page(page: Page, url: str) -> None:
+    """Open a page and wait until it does not change any more."""
     page.goto(url)
     page.wait_for_load_state("networkidle")
-    take(page, name)
-
-
-def take(page: Page, name: str) -> None:
-    """Take a picture once the page has come to rest."""
     page.wait_for_timeout(1500)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
-def finalized(api: httpx.Client) -> str:
-    """Find the receipt of the last cycle that was finalized."""
-    query = {"artifacts": {"key": {"any_": [RECEIPT]}}, "sort": "CREATED_DESC"}
+def find_receipt(api: httpx.Client) -> str:
+    """Return the ID of the newest receipt of a finalized cycle."""
+    query = {"artifacts": {"key": {"like_": f"{RECEIPT}%"}}, "sort": "CREATED_DESC"}
     rows = api.post("/artifacts/filter", json=query).json()
-    return next(str(row["id"]) for row in rows if "not finalized" not in row["data"])
+    return next(str(row["id"]) for row in rows if ": finalized" in row["data"])
 
 
-def suspended(api: httpx.Client, deployment: str) -> str:
-    """Run the cycle that the guard stopped once more, and let it ask."""
-    runs = api.post("/flow_runs/filter", json={}).json()
-    stopped = next(run for run in runs if run["state"]["type"] == "FAILED")
-    asked: dict[str, Any] = {
-        "parameters": stopped["parameters"] | {"on_guard": "ask"},
+def find_refused(api: httpx.Client) -> dict[str, Any]:
+    """Return the flow run that the guard refused."""
+    runs: list[dict[str, Any]] = api.post("/flow_runs/filter", json={}).json()
+    return next(run for run in runs if run["state"]["type"] == "FAILED")
+
+
+def start_approval(api: httpx.Client, deployment: str) -> str:
+    """Start the refused cycle again with an approval, and wait until the flow run is suspended."""
+    request = {
+        "parameters": find_refused(api)["parameters"] | {"on_guard": "ask"},
         "state": {"type": "SCHEDULED"},
     }
-    run = api.post(f"/deployments/{deployment}/create_flow_run", json=asked).json()
+    run = api.post(f"/deployments/{deployment}/create_flow_run", json=request).json()
     deadline = time.monotonic() + 60
     while run["state"]["type"] != "PAUSED" and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -82,4 +87,4 @@ def suspended(api: httpx.Client, deployment: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].rstrip("/"))
+    main(sys.argv[1].rstrip("/"), Path(sys.argv[2]) if len(sys.argv) > 2 else DOCS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from uuid import UUID
 
 from prefect import runtime
+from prefect.client.orchestration import get_client
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run, suspend_flow_run
 from prefect.input import RunInput
@@ -63,21 +65,10 @@ class PrefectApproval:
         Raises:
             prefect.exceptions.Pause: If the flow run is suspended; let it pass.
         """
-        emit_synchronization_event(
-            "waiting-for-approval",
-            plan.synchronization_id,
-            self._environment,
-            {
-                "plan_id": plan.plan_id,
-                "number": plan.number,
-                "missing_count": plan.missing_count,
-                "new_count": plan.new_count,
-                "asset_count": plan.asset_count,
-                "message": " ".join(plan.reasons),
-            },
-        )
-        form = ApprovalForm.with_initial_data(description=render_question(plan, shown_names))
         key = f"plan-{plan.plan_id}"
+        if not _is_asked(key):
+            self._emit(plan)
+        form = ApprovalForm.with_initial_data(description=render_question(plan, shown_names))
         try:
             if runtime.deployment.get_id():
                 found = suspend_flow_run(wait_for_input=form, timeout=timeout_seconds, key=key)
@@ -94,6 +85,21 @@ class PrefectApproval:
         is_filled = isinstance(found, ApprovalForm)
         return ApprovalInput(found.expected_number, found.reason) if is_filled else None
 
+    def _emit(self, plan: RemovalPlan) -> None:
+        emit_synchronization_event(
+            "waiting-for-approval",
+            plan.synchronization_id,
+            self._environment,
+            {
+                "plan_id": plan.plan_id,
+                "number": plan.number,
+                "missing_count": plan.missing_count,
+                "new_count": plan.new_count,
+                "asset_count": plan.asset_count,
+                "message": " ".join(plan.reasons),
+            },
+        )
+
     def show_missing(self, plan: RemovalPlan, key: str) -> None:
         """Create a table of the missing assets.
 
@@ -109,6 +115,16 @@ class PrefectApproval:
             f"cycle{cut}"
         )
         show_table([row._asdict() for row in plan.missing], key, title)
+
+
+def _is_asked(key: str) -> bool:
+    """Return whether this flow run was paused with a key before, and has resumed."""
+    flow_run_id = runtime.flow_run.get_id()
+    if flow_run_id is None:
+        return False
+    with get_client(sync_client=True) as client:
+        policy = client.read_flow_run(UUID(str(flow_run_id))).empirical_policy
+    return key in (policy.pause_keys or ())
 
 
 def render_question(plan: RemovalPlan, shown_names: int = MAX_SHOWN_NAMES) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.checkpoint import Checkpoint
-from collibra_tasks.ledger.entry import History, LedgerEntry
-from collibra_tasks.ledger.manifest import Manifest, merge_manifests
+from collibra_tasks.ledger.entry import History, LedgerEntry, Origin
+from collibra_tasks.ledger.manifest import Manifest, count_missing, merge_manifests
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """Maximum difference between the clocks of storage and ledger that raises no suspicion."""
@@ -21,8 +21,10 @@ class Baseline:
 
     Attributes:
         generation: Number of the newest ledger entry; 0 without one.
+        history: Summary of earlier finalizations.
         previous: Assets that Collibra holds by earlier cycles; ``None`` if they are unknown.
         tracked: Assets that Collibra may still track, ignored and marked ones included.
+        uploads: Assets that were uploaded since the last finalization; ``None`` if unknown.
         checkpoint: Uploads since the last finalization; ``None`` if there are none.
         lost_checkpoint: Whether uploads began since then whose record cannot be read.
         is_first: Whether Collibra did not know the synchronization before these uploads.
@@ -32,110 +34,157 @@ class Baseline:
     generation: int
     history: History
     previous: Manifest | None
-    tracked: Manifest | None
-    checkpoint: Checkpoint | None
+    tracked: Manifest | None = None
+    uploads: Manifest | None = None
+    checkpoint: Checkpoint | None = None
     lost_checkpoint: bool = False
     is_first: bool = False
     reasons: tuple[str, ...] = ()
 
-    def compared_with_uploads(self) -> Baseline:
+    @property
+    def cycle_number(self) -> int:
+        """Number of the last finalization that took effect; it names the open cycle."""
+        return self.history.number
+
+    @property
+    def continued(self) -> Checkpoint | None:
+        """The checkpoint of the open cycle; ``None`` if a later finalization closed it."""
+        checkpoint = self.checkpoint
+        is_same = checkpoint is not None and checkpoint.generation == self.cycle_number
+        return checkpoint if is_same else None
+
+    def compared_with_uploads(self, current: Manifest) -> Baseline:
         """Return the baseline with all uploads since the last finalization as previous assets.
 
         A job by others may have closed their cycle; then they are missing if they do not come back.
+        Uploads that all come back change nothing, so an approved plan stays the same.
         """
-        return replace(self, previous=self.previous_with_uploads)
-
-    previous_with_uploads: Manifest | None = None
+        if self.uploads is None or count_missing(self.uploads, current) == 0:
+            return self
+        return replace(self, previous=_merge([self.previous, self.uploads]))
 
 
 def load_baseline(session: Session, newest: LedgerEntry | None) -> Baseline:
     """Read ledger, storage and marker, and judge whether they fit together."""
-    history = newest.to_history() if newest else History()
-    generation = newest.number if newest else 0
-    checkpoint = session.storage.read_checkpoint()
-    marker = session.markers.read()
-    is_open = checkpoint is not None and not checkpoint.closed
-    begun = marker is not None and marker.generation == generation
-    lost = begun and not (
-        is_open and checkpoint is not None and checkpoint.generation == generation
-    )
-    reasons: list[str] = []
-    previous = _read_all(session, history.manifests)
-    if history.finalized and previous is None:
-        reasons.append(
-            "the manifest of the last finalized cycle cannot be read, so missing assets are unknown"
+    return _BaselineReader(session, newest).read()
+
+
+class _BaselineReader:
+    """Reader of one baseline."""
+
+    def __init__(self, session: Session, newest: LedgerEntry | None) -> None:
+        self._session, self._newest = session, newest
+        self._history = newest.to_history() if newest else History()
+        self._last = session.storage.read_checkpoint()
+        is_open = self._last is not None and not self._last.closed
+        self._checkpoint = self._last if is_open else None
+        marker = session.markers.read()
+        self._begun = marker is not None and marker.generation == self._history.number
+
+    def read(self) -> Baseline:
+        """Return the baseline."""
+        history, checkpoint = self._history, self._checkpoint
+        uploads = self._read(checkpoint.manifest) if checkpoint else None
+        restored = self._is_restored()
+        newer = self._newer_manifests() if restored else []
+        previous = _read_all(self._session, history.manifests)
+        unreadable = history.finalized and previous is None
+        if checkpoint is not None and checkpoint.generation < history.number:
+            # A later finalization closed these uploads.
+            previous = _merge([previous, uploads])
+            unreadable = unreadable and not (uploads is not None and self._is_only_cycle())
+        is_first, is_unknown = self._judge_first()
+        lost = self._is_lost()
+        reasons = [
+            unreadable and _UNREADABLE,
+            restored and self._describe_restore(newer),
+            is_unknown and _UNKNOWN_IMPORTS,
+            lost and _LOST_CHECKPOINT,
+        ]
+        return Baseline(
+            generation=self._newest.number if self._newest else 0,
+            history=history,
+            previous=_merge([previous, *(self._read(name) for name, _ in newer)]),
+            tracked=self._read(history.tracked_manifest),
+            uploads=uploads,
+            checkpoint=checkpoint,
+            lost_checkpoint=lost,
+            is_first=is_first,
+            reasons=tuple(each for each in reasons if each),
         )
-    newer, reason = _newer_manifests(session, newest, checkpoint)
-    if reason:
-        reasons.append(reason)
-        previous = _merge([previous, *newer]) if newer else previous
-    uploaded = checkpoint.manifest if checkpoint is not None and is_open else None
-    uploads = session.storage.read_manifest(uploaded) if uploaded else None
-    if is_open and checkpoint is not None and checkpoint.generation < generation:
-        previous = _merge([previous, uploads])  # a later finalization by others closed them
-    is_first, unknown = _judge_first(session, history, checkpoint, begun=begun)
-    reasons += [unknown] if unknown else []
-    if lost:
-        reasons.append("batches were uploaded since the last finalization and their record is lost")
-    tracked_name = history.tracked_manifest
-    tracked = session.storage.read_manifest(tracked_name) if tracked_name else None
-    return Baseline(
-        generation=generation,
-        history=history,
-        previous=previous,
-        tracked=tracked,
-        checkpoint=checkpoint if is_open else None,
-        lost_checkpoint=lost,
-        is_first=is_first,
-        reasons=tuple(reasons),
-        previous_with_uploads=_merge([previous, uploads]),
-    )
+
+    def _read(self, name: str | None) -> Manifest | None:
+        return self._session.storage.read_manifest(name) if name else None
+
+    def _is_lost(self) -> bool:
+        checkpoint = self._checkpoint
+        return self._begun and (checkpoint is None or checkpoint.generation != self._history.number)
+
+    def _is_only_cycle(self) -> bool:
+        """Whether others closed the first cycle, so its uploads are all that Collibra holds."""
+        newest, checkpoint = self._newest, self._checkpoint
+        if newest is None or checkpoint is None or not checkpoint.is_first:
+            return False
+        return newest.origin == Origin.FOREIGN and not newest.history.finalized
+
+    def _judge_first(self) -> tuple[bool, bool]:
+        """Return whether this is the first cycle, and whether earlier imports are unknown."""
+        if self._history.finalized:
+            return False, False
+        if self._checkpoint is not None:
+            return self._checkpoint.is_first, False
+        if self._begun:
+            return False, False  # the lost checkpoint is a reason of its own
+        known = self._session.client.synchronization_exists(self._session.synchronization_id)
+        return not known, known
+
+    def _is_restored(self) -> bool:
+        """Whether the ledger is older than the storage.
+
+        An open checkpoint names a finalization that is on record. A closed checkpoint has the entry
+        that closed it; a finalization that is recorded as foreign does not replace that entry.
+        """
+        checkpoint = self._last
+        if checkpoint is None:
+            return False
+        if not checkpoint.closed:
+            return checkpoint.generation > self._history.number
+        return not any(
+            entry.origin == Origin.OURS
+            and entry.number > checkpoint.generation
+            and entry.content_digest == checkpoint.content_digest
+            for entry in self._session.ledger.entries()
+        )
+
+    def _newer_manifests(self) -> list[tuple[str, str]]:
+        """Return names and dates of the manifests that are newer than the ledger's own entries."""
+        entries = self._session.ledger.entries()
+        dates = [each.written_on for each in entries if each.origin == Origin.OURS]
+        since = max((each for each in dates if each is not None), default=None)
+        return [
+            (name, f"{on:%Y-%m-%d %H:%M}")
+            for name, on in self._session.storage.list_manifests()
+            if since is None or on > since - CLOCK_TOLERANCE
+        ]
+
+    def _describe_restore(self, newer: Sequence[tuple[str, str]]) -> str:
+        written_on = self._newest.written_on if self._newest else None
+        shown = f"{written_on:%Y-%m-%d %H:%M} UTC" if written_on else "no entry"
+        last = f"{max(on for _, on in newer)} UTC" if newer else "unknown"
+        return (
+            f"the ledger ({shown}) is older than the manifest storage ({last}), so the Prefect "
+            "database was probably restored"
+        )
 
 
-def _judge_first(
-    session: Session, history: History, checkpoint: Checkpoint | None, *, begun: bool
-) -> tuple[bool, str | None]:
-    """Return whether this is the first cycle, and a reason to ask if that is unknown."""
-    if history.finalized:
-        return False, None
-    if checkpoint is not None and not checkpoint.closed:
-        return checkpoint.is_first, None
-    if begun or not session.client.synchronization_exists(session.synchronization_id):
-        return not begun, None
-    return False, (
-        "Collibra knows this synchronization and the ledger has no entry, so what was imported "
-        "before cannot be compared"
-    )
-
-
-def _newer_manifests(
-    session: Session, newest: LedgerEntry | None, checkpoint: Checkpoint | None
-) -> tuple[list[Manifest | None], str | None]:
-    """Return manifests that are newer than the ledger, and the reason to ask.
-
-    An open checkpoint of this generation explains newer manifests. Otherwise the ledger was
-    restored from an earlier time.
-    """
-    generation = newest.number if newest else 0
-    if checkpoint is None:
-        return [], None
-    explained = not checkpoint.closed and checkpoint.generation <= generation
-    regular = checkpoint.closed and checkpoint.generation < generation
-    if explained or regular:
-        return [], None
-    since = newest.written_on if newest and newest.written_on else None
-    newer = [
-        (name, on)
-        for name, on in session.storage.list_manifests()
-        if since is None or on > since - CLOCK_TOLERANCE
-    ]
-    shown = f"{since:%Y-%m-%d %H:%M}" if since else "no entry"
-    last = f"{max(on for _, on in newer):%Y-%m-%d %H:%M}" if newer else "unknown"
-    reason = (
-        f"the ledger ({shown} UTC) is older than the manifest storage ({last} UTC), so the Prefect "
-        "database was probably restored"
-    )
-    return [session.storage.read_manifest(name) for name, _ in newer], reason
+_UNREADABLE = (
+    "the manifest of the last finalized cycle cannot be read, so missing assets are unknown"
+)
+_UNKNOWN_IMPORTS = (
+    "Collibra knows this synchronization and the ledger has no entry, so what was imported before "
+    "cannot be compared"
+)
+_LOST_CHECKPOINT = "batches were uploaded since the last finalization and their record is lost"
 
 
 def _read_all(session: Session, names: Sequence[str]) -> Manifest | None:
@@ -144,5 +193,9 @@ def _read_all(session: Session, names: Sequence[str]) -> Manifest | None:
 
 
 def _merge(manifests: Sequence[Manifest | None]) -> Manifest | None:
-    known = [each for each in manifests if each is not None]
+    known = list(_iter_known(manifests))
     return merge_manifests(known) if known else None
+
+
+def _iter_known(manifests: Sequence[Manifest | None]) -> Iterator[Manifest]:
+    return (each for each in manifests if each is not None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from collibra_tasks.cycle.baseline import Baseline, load_baseline
 from collibra_tasks.cycle.decision import decide_plan
 from collibra_tasks.cycle.guard import check_removal
-from collibra_tasks.cycle.observation import Observation, observe
+from collibra_tasks.cycle.observation import Observation, Waiting, observe
 from collibra_tasks.cycle.plan import RemovalPlan, plan_removal
 from collibra_tasks.cycle.ports import Approval, Progress, Reporter, Slots
 from collibra_tasks.cycle.record import begin_upload, write_manifests
@@ -35,6 +36,10 @@ from collibra_tasks.sources2.source import SourceContent
 MAX_ROUNDS = 20
 RETRY_DELAYS = (2.0, 5.0, 15.0, 45.0)
 """Pauses in seconds after requests that did not reach Collibra."""
+
+Found = Job | Callable[[], object] | None
+"""End of a round: the finalization job; a wait that has to end before the next round; or ``None``
+if the round has to be repeated."""
 
 
 @dataclass(kw_only=True)
@@ -82,19 +87,20 @@ class Cycle:
                 wait_seconds=self.options.wait_seconds,
                 on_overlap=self.options.on_overlap,
             )
-            if self._is_own_result(newest, content.digest):
+            if newest is not None and is_own_result(self.session, newest, content.digest):
                 return self._follow(newest)
             try:
                 found = self._run_round(content, manifest, newest)
             except NotSentError as error:
-                found = self._pause_after(error)
+                self._pause_after(error)
+                continue
             if isinstance(found, Job):
                 return found
             if found is not None:
                 found()
         raise FinalizationRefusedError(
-            f"Not finalized: other programs changed {self.request.synchronization_id!r} during each "
-            f"of {MAX_ROUNDS} checks. Run again when they have ended."
+            f"Not finalized: other programs changed {self.request.synchronization_id!r} during "
+            f"each of {MAX_ROUNDS} checks. Run again when they have ended."
         )
 
     def _pause_after(self, error: NotSentError) -> None:
@@ -105,21 +111,7 @@ class Cycle:
         self.session.log(f"{error} Trying again in {delay:g} seconds.")
         self.session.clock.sleep(delay)
 
-    def _is_own_result(self, newest: LedgerEntry | None, digest: str) -> bool:
-        """Whether the newest entry finalized the same content for this run, or during it."""
-        if newest is None or newest.origin != Origin.OURS or newest.content_digest != digest:
-            return False
-        if not newest.is_effective or newest.failed:
-            return False
-        run = self.session.flow_run
-        own = bool({run.id, run.root_id} & {newest.flow_run_id, newest.root_flow_run_id} - {None})
-        if own:
-            return newest.attempt != self.session.attempt
-        ended_on = newest.job_ended_on
-        return run.started_on is not None and ended_on is not None and ended_on > run.started_on
-
-    def _follow(self, newest: LedgerEntry | None) -> Job:
-        assert newest is not None  # noqa: S101 - checked by the caller
+    def _follow(self, newest: LedgerEntry) -> Job:
         job = job_of(newest)
         self.session.log(
             f"Job {job.id} finalized the same content before. Nothing is sent a second time."
@@ -128,111 +120,162 @@ class Cycle:
 
     def _run_round(
         self, content: SourceContent, manifest: Manifest, newest: LedgerEntry | None
-    ) -> Job | Callable[[], object] | None:
-        """Run one round under the lock.
-
-        Returns:
-            The finalization job; a wait that has to end before the next round; or ``None`` if the
-            round has to be repeated.
-        """
-        waits = self.options.on_overlap == OnOverlap.ATTACH
-        timeout = self.options.wait_seconds + self.session.timing.lock_expiry if waits else 0.0
-        with self.session.lock.acquire(timeout_seconds=timeout, purpose="upload") as lock:
+    ) -> Found:
+        """Run one round under the lock, unless the ledger changed since ``newest`` was read."""
+        with self._acquire_lock() as lock:
             current = self.session.ledger.newest()
             if (current and current.claim_id) != (newest and newest.claim_id):
                 return None
             if current is not None and current.open:
                 return None
             baseline = load_baseline(self.session, current)
-            seen = self._observe(baseline, baseline.checkpoint)
-            if (pending := seen.pending) is not None:
-                return pending
-            if seen.record_foreign():
-                return None
-            plan = self._make_plan(manifest, seen)
-            if (question := decide_plan(self, plan)) is not None:
-                return question
-            evidence = self._upload(content, manifest, seen, lock)
-            checkpoint = self.session.storage.read_checkpoint()
-            seen = self._observe(baseline, checkpoint)
-            if (pending := seen.pending) is not None:
-                return pending
-            if seen.needs_new_upload(evidence.batch_job_ids, resent=self.resent):
-                self.resent = True
-                return None
-            return self._finalize(evidence, baseline, lock)
+            return _Round(self, content, manifest, baseline, lock).run()
 
-    def _observe(self, baseline: Baseline, checkpoint: Checkpoint | None) -> Observation:
-        return observe(self.session, baseline, checkpoint, wait_seconds=self.options.wait_seconds)
+    def _acquire_lock(self) -> AbstractContextManager[HeldLock]:
+        waits = self.options.on_overlap == OnOverlap.ATTACH
+        timeout = self.options.wait_seconds + self.session.timing.lock_expiry if waits else 0.0
+        return self.session.lock.acquire(timeout_seconds=timeout, purpose="upload")
 
-    def _make_plan(self, manifest: Manifest, seen: Observation) -> RemovalPlan:
-        baseline = seen.baseline_in_doubt()
+
+@dataclass(frozen=True)
+class _Round:
+    """One round of a cycle under the lock, bound to one baseline."""
+
+    cycle: Cycle
+    content: SourceContent
+    manifest: Manifest
+    baseline: Baseline
+    lock: HeldLock
+
+    def run(self) -> Found:
+        """Plan, decide, upload, observe and finalize."""
+        seen = self._observe(self.baseline.checkpoint)
+        if (pending := seen.pending) is not None:
+            return pending
+        if seen.record_foreign():
+            return None
+        if (question := decide_plan(self.cycle, self._make_plan(seen))) is not None:
+            return question
+        uploader, evidence = self._upload(seen)
+        return self._conclude(seen, uploader, evidence)
+
+    def _conclude(self, seen: Observation, uploader: BatchUploader, evidence: Evidence) -> Found:
+        """Finalize, unless the job list tells that the cycle changed during the upload."""
+        cycle, after = self.cycle, self._observe(uploader.checkpoint)
+        if (pending := after.pending) is not None:
+            return pending
+        reused = uploader.sent < len(uploader.done)
+        if after.needs_new_upload(uploader.done, reused=reused, resent=cycle.resent):
+            cycle.resent = True
+            return None
+        if after.reasons() != seen.reasons():
+            cycle.session.log("Others sent batches during the upload. The cycle is judged again.")
+            return None
+        return self._finalize(evidence)
+
+    def _observe(self, checkpoint: Checkpoint | None) -> Observation:
+        options = self.cycle.options
+        waiting = Waiting(seconds=options.wait_seconds, on_overlap=options.on_overlap)
+        return observe(self.cycle.session, self.baseline, checkpoint, waiting)
+
+    def _make_plan(self, seen: Observation) -> RemovalPlan:
+        cycle, baseline = self.cycle, seen.baseline_in_doubt(self.manifest)
         plan = plan_removal(
-            self.request,
-            manifest,
+            cycle.request,
+            self.manifest,
             baseline.previous,
             generation=baseline.generation,
             tracked=baseline.tracked,
         )
-        plan = check_removal(plan, self.options.limits, evicts=self.options.evict_before)
+        plan = check_removal(plan, cycle.options.limits, evicts=cycle.options.evict_before)
         notes = ["This is the first cycle: no asset can be missing."] if baseline.is_first else []
         plan = plan.with_reasons([*baseline.reasons, *seen.reasons()], notes=notes)
-        self.plan = plan
-        self.reporter.show_plan(plan)
+        cycle.plan = plan
+        cycle.reporter.show_plan(plan)
         return plan
 
-    def _upload(
-        self, content: SourceContent, manifest: Manifest, seen: Observation, lock: HeldLock
-    ) -> Evidence:
-        session, batches, baseline = self.session, self.options.batches, seen.baseline
-        present, tracked = write_manifests(session, manifest, baseline)
+    def _upload(self, seen: Observation) -> tuple[BatchUploader, Evidence]:
+        cycle, digest = self.cycle, self.content.digest
+        present, tracked = write_manifests(cycle.session, self.manifest, self.baseline)
         checkpoint = begin_upload(
-            session,
-            baseline,
-            digest=content.digest,
+            cycle.session,
+            self.baseline,
+            digest=digest,
             present=present,
-            reuse=seen.may_reuse(content.digest),
-            storage=self.options.storage,
+            reuse=seen.may_reuse(digest),
+            storage=cycle.options.storage,
         )
-        if self.options.evict_before and not checkpoint.batches and not baseline.is_first:
+        self._evict(checkpoint)
+        uploader = self._send_batches(checkpoint)
+        plan = cycle.plan
+        evidence = Evidence(
+            batch_job_ids=tuple(uploader.done),
+            content_digest=digest,
+            manifest=present,
+            tracked_manifest=tracked,
+            plan_id=plan.plan_id if plan and not plan.allowed else None,
+        )
+        return uploader, evidence
+
+    def _evict(self, checkpoint: Checkpoint) -> None:
+        session = self.cycle.session
+        is_needed = self.cycle.options.evict_before and not self.baseline.is_first
+        if is_needed and not checkpoint.batches:
             session.client.evict_synchronization(session.synchronization_id)
-        known = {row.asset for row in baseline.previous} if baseline.previous else set()
-        ordered = content.order(lambda labels: known & set(labels))
-        with self.slots.acquire(
-            batches.max_concurrent_batches, wait_seconds=self.options.wait_seconds
+
+    def _send_batches(self, checkpoint: Checkpoint) -> BatchUploader:
+        cycle, batches = self.cycle, self.cycle.options.batches
+        known = {row.asset for row in self.baseline.previous or ()}
+        ordered = self.content.order(lambda labels: known & set(labels))
+        wait_seconds = cycle.options.wait_seconds
+        with cycle.slots.acquire(
+            batches.max_concurrent_batches, wait_seconds=wait_seconds
         ) as concurrency:
             uploader = BatchUploader(
-                session=session,
+                session=cycle.session,
                 options=batches,
                 checkpoint=checkpoint,
-                progress=self.progress,
-                reporter=self.reporter,
-                check_lock=lock.check,
+                progress=cycle.progress,
+                reporter=cycle.reporter,
+                check_lock=self.lock.check,
                 concurrency=concurrency,
-                wait_seconds=self.options.wait_seconds,
+                wait_seconds=wait_seconds,
             )
             try:
                 uploader.upload(ordered.iter_batches(batches.max_commands_per_batch))
             finally:
-                self.batch_job_ids = tuple(uploader.done)
-        return Evidence(
-            batch_job_ids=self.batch_job_ids,
-            content_digest=content.digest,
-            manifest=present,
-            tracked_manifest=tracked,
-            plan_id=self.plan.plan_id if self.plan and not self.plan.allowed else None,
-        )
+                cycle.batch_job_ids = tuple(uploader.done)
+        return uploader
 
-    def _finalize(self, evidence: Evidence, baseline: Baseline, lock: HeldLock) -> Job | None:
-        lock.check()
+    def _finalize(self, evidence: Evidence) -> Job | None:
+        cycle = self.cycle
+        self.lock.check()
         intent = claim_finalization(
-            self.session,
-            self.request,
+            cycle.session,
+            cycle.request,
             evidence,
-            generation=baseline.generation,
-            history=baseline.history,
+            generation=self.baseline.generation,
+            history=self.baseline.history,
         )
         if intent is None:
-            self.session.log("The ledger changed since the plan. The cycle is judged again.")
+            cycle.session.log("The ledger changed since the plan. The cycle is judged again.")
             return None
-        return send_finalization(self.session, self.request, intent)
+        return send_finalization(cycle.session, cycle.request, intent)
+
+
+def is_own_result(session: Session, newest: LedgerEntry, digest: str) -> bool:
+    """Whether the newest entry finalized the same content for this flow run, or during it.
+
+    Args:
+        session: Access of the flow run.
+        newest: The newest entry, ended.
+        digest: Digest of the content.
+    """
+    is_same = newest.origin == Origin.OURS and newest.content_digest == digest
+    if not is_same or not newest.is_effective or newest.failed:
+        return False
+    run = session.flow_run
+    if {run.id, run.root_id} & {newest.flow_run_id, newest.root_flow_run_id} - {None}:
+        return newest.attempt != session.attempt
+    ended_on = newest.job_ended_on
+    return run.started_on is not None and ended_on is not None and ended_on > run.started_on

@@ -21,7 +21,7 @@ def decide_plan(cycle: Cycle, plan: RemovalPlan) -> Callable[[], object] | None:
         FinalizationRefusedError: If the plan is refused. The plan is recorded as shown.
     """
     if plan.refusals:
-        raise _refused(plan, plan.refusals, "Correct the source and run again")
+        raise _refused(cycle, plan.refusals, "Correct the source and run again")
     if not plan.reasons or plan.plan_id in cycle.approved:
         return None
     options = cycle.options
@@ -36,7 +36,7 @@ def decide_plan(cycle: Cycle, plan: RemovalPlan) -> Callable[[], object] | None:
     if options.on_guard == OnGuard.ASK:
         return lambda: _ask(cycle, plan)
     raise _refused(
-        plan,
+        cycle,
         plan.reasons,
         f"If plan {plan.plan_id} is right, run once more with "
         f"accept_missing_count={plan.number} and accept_reason",
@@ -59,13 +59,13 @@ def _accepts(cycle: Cycle, plan: RemovalPlan) -> bool:
         return False
     if count != plan.number:
         raise _refused(
-            plan,
+            cycle,
             plan.reasons,
             f"You accepted {count:,} missing assets, but {plan.number:,} would be removed or "
             f"marked. Check the plan, then run with accept_missing_count={plan.number}",
         )
     if not cycle.options.accept_reason.strip():
-        raise _refused(plan, plan.reasons, "An approval needs a reason. Fill in accept_reason")
+        raise _refused(cycle, plan.reasons, "An approval needs a reason. Fill in accept_reason")
     return True
 
 
@@ -74,16 +74,16 @@ def _ask(cycle: Cycle, plan: RemovalPlan) -> None:
     cycle.session.log(f"Waiting for approval of plan {plan.plan_id}: {'; '.join(plan.reasons)}.")
     found = cycle.approval.ask(plan, timeout_seconds=cycle.options.approval_seconds)
     if found is None:
-        raise _refused(plan, plan.reasons, "No approval arrived in time. Run again")
+        raise _refused(cycle, plan.reasons, "No approval arrived in time. Run again")
     if found.number != plan.number:
         raise _refused(
-            plan,
+            cycle,
             plan.reasons,
-            f"You accepted {found.number:,} missing assets, but {plan.number:,} would be removed or "
-            "marked. Run again and check the plan",
+            f"You accepted {found.number:,} missing assets, but {plan.number:,} would be removed "
+            "or marked. Run again and check the plan",
         )
     if not found.reason.strip():
-        raise _refused(plan, plan.reasons, "An approval needs a reason. Run again")
+        raise _refused(cycle, plan.reasons, "An approval needs a reason. Run again")
     cycle.reporter.note(_approval_note(plan, found.reason))
     cycle.approved.add(plan.plan_id)
 
@@ -95,9 +95,8 @@ def _approval_note(plan: RemovalPlan, reason: str) -> str:
     )
 
 
-def _refused(
-    plan: RemovalPlan, reasons: tuple[str, ...], next_step: str
-) -> FinalizationRefusedError:
+def _refused(cycle: Cycle, reasons: tuple[str, ...], next_step: str) -> FinalizationRefusedError:
+    extent = "" if cycle.batch_job_ids else ", nothing was sent"
     return FinalizationRefusedError(
-        f"Not finalized, nothing was sent: {'; '.join(reasons)}. {next_step}.", reasons=reasons
+        f"Not finalized{extent}: {'; '.join(reasons)}. {next_step}.", reasons=reasons
     )

@@ -30,7 +30,9 @@ def check_removal(plan: RemovalPlan, limits: RemovalLimits, *, evicts: bool = Fa
         return replace(plan, notes=(*plan.notes, "IGNORE: missing assets stay as they are."))
     if plan.previous_count is None:
         return plan
-    reasons = [*_excesses(plan, limits), *_part_excesses(plan, limits), *_older(plan)]
+    whole = _excesses(plan, limits)
+    parts = _part_excesses(plan, limits, whole_is_covered=bool(whole))
+    reasons = [*whole, *parts, *_older(plan)]
     if evicts and plan.strategy == FinalizationStrategy.REMOVE_RESOURCES:
         reasons.append(
             "evict_before with REMOVE_RESOURCES deletes every asset that was renamed in Collibra, "
@@ -54,13 +56,15 @@ def _excesses(plan: RemovalPlan, limits: RemovalLimits) -> list[str]:
     return reasons
 
 
-def _part_excesses(plan: RemovalPlan, limits: RemovalLimits) -> list[str]:
+def _part_excesses(
+    plan: RemovalPlan, limits: RemovalLimits, *, whole_is_covered: bool
+) -> list[str]:
     lost = [
         part
         for part in plan.parts
         if part.previous_count >= limits.min_part_population
         and part.percent > limits.max_part_percent
-        and part.previous_count != plan.previous_count  # the whole has its own reason
+        and not (whole_is_covered and part.previous_count == plan.previous_count)
     ]
     reasons = [_describe_part(part, plan) for part in lost[:MAX_SHOWN_PARTS]]
     if len(lost) > MAX_SHOWN_PARTS:
@@ -79,15 +83,13 @@ def _describe_part(part: PartLoss, plan: RemovalPlan) -> str:
         return text
     action = "deletes" if plan.strategy == FinalizationStrategy.REMOVE_RESOURCES else "marks"
     return (
-        f"{text}; {part.renamed_count:,} new assets elsewhere have the same names, which looks like "
-        f"a rename: Collibra creates the new assets and {action} the old ones"
+        f"{text}; {part.renamed_count:,} new assets elsewhere have the same names, which looks "
+        f"like a rename: Collibra creates the new assets and {action} the old ones"
     )
 
 
 def _older(plan: RemovalPlan) -> list[str]:
     if not plan.older_missing_count:
         return []
-    return [
-        f"{plan.older_missing_count:,} assets that earlier cycles ignored or marked may be deleted "
-        "by REMOVE_RESOURCES"
-    ]
+    count = f"{plan.older_missing_count:,} assets that earlier cycles ignored or marked"
+    return [f"{count} may be deleted by REMOVE_RESOURCES"]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from collibra_tasks.cycle.baseline import Baseline
 from collibra_tasks.cycle.upload import batch_ids
-from collibra_tasks.errors import FinalizationRefusedError
+from collibra_tasks.errors import FinalizationRefusedError, OverlapError
 from collibra_tasks.finalization.job_matching import JobClass
 from collibra_tasks.finalization.job_search import JobSearch, search_jobs
-from collibra_tasks.finalization.judgment import pending_job
+from collibra_tasks.finalization.judgment import PendingJob, pending_job
 from collibra_tasks.finalization.last_finalization import record_foreign_finalization
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.checkpoint import Checkpoint
+from collibra_tasks.ledger.manifest import Manifest
 from collibra_tasks.models import Job
+from collibra_tasks.options import OnOverlap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Behavior while another job of the synchronization runs.
+
+    Attributes:
+        seconds: Maximum wait for each job, in seconds.
+        on_overlap: Behavior while others finalize.
+    """
+
+    seconds: float
+    on_overlap: OnOverlap = OnOverlap.ATTACH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,21 +39,40 @@ class Observation:
     session: Session
     baseline: Baseline
     search: JobSearch
-    wait_seconds: float
+    own_batch_ids: frozenset[str]
+    waiting: Waiting
 
     @property
     def pending(self) -> Callable[[], object] | None:
-        """The wait for a running batch or foreign finalization; ``None`` if there is none."""
-        pending = pending_job(
-            self.search,
-            self.session.synchronization_id,
-            ignore=self.session.set_aside.read(),
-        )
+        """The wait for a running batch or foreign finalization; ``None`` if there is none.
+
+        Raises:
+            OverlapError: If others finalize and ``on_overlap`` is not ``attach``.
+        """
+        running = [job for job in self.foreign if not job.ended]
+        if running and self.waiting.on_overlap != OnOverlap.ATTACH:
+            raise OverlapError(
+                f"Not sent: job {running[0].id} by others is finalizing "
+                f"{self.session.synchronization_id!r}. Run again after its end, or choose "
+                "on_overlap=attach.",
+                job_id=running[0].id,
+            )
+        set_aside = self.session.set_aside.read()
+        pending = pending_job(self.search, self.session.synchronization_id, ignore=set_aside)
+        pending = pending or self._running_batch(set_aside)
         if pending is None:
             return None
         return lambda: self.session.wait_for_job(
-            pending.job_id, wait_seconds=self.wait_seconds, reason=pending.reason
+            pending.job_id, wait_seconds=self.waiting.seconds, reason=pending.reason
         )
+
+    def _running_batch(self, set_aside: Collection[str]) -> PendingJob | None:
+        """Return a running batch of ours, also if Collibra names batches in another way."""
+        for each in self.search.jobs:
+            job = each.job
+            if job.id in self.own_batch_ids and not job.ended and job.id not in set_aside:
+                return PendingJob(job.id, "it is a batch of this synchronization that still runs")
+        return None
 
     @property
     def foreign(self) -> list[Job]:
@@ -59,22 +93,20 @@ class Observation:
 
     def may_reuse(self, digest: str) -> bool:
         """Whether batches of an earlier attempt count; in doubt all are sent again."""
-        checkpoint = self.baseline.checkpoint
-        if checkpoint is None or checkpoint.generation != self.baseline.generation:
-            return False
-        if checkpoint.content_digest != digest or self.search.blind is not None:
+        checkpoint = self.baseline.continued
+        if checkpoint is None or checkpoint.content_digest != digest or self.search.blind:
             return False
         return not self.search.since_first(batch_ids(checkpoint), JobClass.DOUBTFUL)
 
-    def baseline_in_doubt(self) -> Baseline:
+    def baseline_in_doubt(self, current: Manifest) -> Baseline:
         """Return the baseline, with unfinished uploads if others may have closed their cycle."""
-        checkpoint = self.baseline.checkpoint
+        checkpoint = self.baseline.continued
         if checkpoint is None:
             return self.baseline
         doubtful = self.search.since_first(checkpoint.job_ids, JobClass.DOUBTFUL)
         if self.search.blind is None and not doubtful:
             return self.baseline
-        return self.baseline.compared_with_uploads()
+        return self.baseline.compared_with_uploads(current)
 
     def reasons(self) -> list[str]:
         """Return the reasons to ask a person."""
@@ -84,34 +116,45 @@ class Observation:
         ids = ", ".join(job.id for job in others[:3])
         return [f"{len(others)} batches by others ({ids}): their assets are not in the plan"]
 
-    def needs_new_upload(self, job_ids: Sequence[str], *, resent: bool) -> bool:
+    def needs_new_upload(self, job_ids: Sequence[str], *, reused: bool, resent: bool) -> bool:
         """Whether all batches have to be sent again: their cycle may have been closed.
 
         Args:
             job_ids: Batches of this cycle.
-            resent: Whether that happened before in this run.
+            reused: Whether some of them were sent by an earlier attempt.
+            resent: Whether all were sent again before in this run.
 
         Raises:
             FinalizationRefusedError: If others finalized again after the second upload.
         """
-        if self.foreign and resent:
-            raise FinalizationRefusedError(
-                f"Not finalized: job {self.foreign[0].id} by others finalized "
-                f"{self.session.synchronization_id!r} again during the upload. Stop the other "
-                "program and run again."
-            )
-        doubtful = self.search.since_first(job_ids, JobClass.DOUBTFUL)
-        names = ", ".join(f"{job.id} ({job.name or 'no name'})" for job in doubtful[:3])
         if self.foreign:
-            self.record_foreign()
-            return True
-        if doubtful and resent:
-            self.session.log(f"Jobs of unknown meaning appeared during the upload: {names}.")
-        if not doubtful or resent:
+            self._refuse_again(resent=resent)
+            return self.record_foreign()
+        doubt = self._doubt(job_ids, reused=reused)
+        if doubt is None:
             return False
-        self.session.log(f"All batches are sent again, once: unknown jobs appeared: {names}.")
+        if resent:
+            self.session.log(f"The cycle is finalized although {doubt}.")
+            return False
+        self.session.log(f"All batches are sent again, once: {doubt}.")
         self._void_batches()
         return True
+
+    def _refuse_again(self, *, resent: bool) -> None:
+        if not resent:
+            return
+        raise FinalizationRefusedError(
+            f"Not finalized: job {self.foreign[0].id} by others finalized "
+            f"{self.session.synchronization_id!r} again during the upload. Stop the other program "
+            "and run again."
+        )
+
+    def _doubt(self, job_ids: Sequence[str], *, reused: bool) -> str | None:
+        doubtful = self.search.since_first(job_ids, JobClass.DOUBTFUL)
+        if doubtful:
+            names = ", ".join(f"{job.id} ({job.name or 'no name'})" for job in doubtful[:3])
+            return f"unknown jobs appeared during the upload: {names}"
+        return self.search.blind if reused else None
 
     def _void_batches(self) -> None:
         checkpoint = self.session.storage.read_checkpoint()
@@ -123,21 +166,27 @@ class Observation:
 
 
 def observe(
-    session: Session,
-    baseline: Baseline,
-    checkpoint: Checkpoint | None,
-    *,
-    wait_seconds: float,
+    session: Session, baseline: Baseline, checkpoint: Checkpoint | None, waiting: Waiting
 ) -> Observation:
-    """Search the job list since the last finalization."""
-    known = set(checkpoint.job_ids) if checkpoint else set()
+    """Search the job list since the last finalization.
+
+    Args:
+        session: Access to Collibra and the ledger.
+        baseline: State before the cycle.
+        checkpoint: Uploads since the last finalization; ``None`` if there are none.
+        waiting: Behavior while another job of the synchronization runs.
+    """
+    known = frozenset(checkpoint.job_ids) if checkpoint else frozenset[str]()
+    is_same = checkpoint is not None and checkpoint.generation == baseline.cycle_number
     search = search_jobs(
         session,
         baseline.history,
         known_ids={*known, *session.set_aside.read()},
-        listed_ids=batch_ids(checkpoint) if checkpoint else (),
+        listed_ids=batch_ids(checkpoint) if checkpoint and is_same else (),
         lost_batches_since=checkpoint.first_unknown_intent_on if checkpoint else None,
     )
     if search.blind:
         session.log(f"The job search is incomplete: {search.blind}.")
-    return Observation(session=session, baseline=baseline, search=search, wait_seconds=wait_seconds)
+    return Observation(
+        session=session, baseline=baseline, search=search, own_batch_ids=known, waiting=waiting
+    )

@@ -183,9 +183,7 @@ class _Comparison:
 
     def count_missing(self, row: AssetRow) -> None:
         self._missing.update(_parts_of(row))
-        names = self._names.setdefault(row.domain, set())
-        if len(names) < MAX_NAMES:
-            names.add(_name_of(row))
+        self._names.setdefault(row.domain, set()).add(_name_of(row))
 
     def parts(self, previous: Manifest, current: Manifest) -> tuple[PartLoss, ...]:
         """Return the parts that lost assets, with their sizes in the previous cycle."""

@@ -21,9 +21,9 @@ def write_manifests(
         Names of the manifest of present assets and of the manifest of tracked assets. Both are
         ``None`` if an earlier upload of this cycle is unknown.
     """
-    storage, checkpoint = session.storage, baseline.checkpoint
+    storage, checkpoint = session.storage, baseline.continued
     held: list[Manifest | None] = [manifest]
-    if checkpoint is not None and checkpoint.generation == baseline.generation:
+    if checkpoint is not None:
         held.append(storage.read_manifest(checkpoint.manifest) if checkpoint.manifest else None)
     if baseline.history.may_still_be_open:
         held.append(baseline.previous)
@@ -55,11 +55,11 @@ def begin_upload(
         reuse: Whether batches of an earlier attempt count.
         storage: Storage block of the checkpoint; empty for the default folder.
     """
-    before = baseline.checkpoint
+    before = baseline.continued
     changes: dict[str, Any] = {
         "flow_run_id": session.flow_run.id,
         "flow_run_name": session.flow_run.name,
-        "generation": baseline.generation,
+        "generation": baseline.cycle_number,
         "manifest": present,
         "is_first": baseline.is_first,
         "started_on": session.client.server_time,
@@ -72,7 +72,7 @@ def begin_upload(
         checkpoint = before.replaced_by(content_digest=digest, token=session.attempt, **changes)
     session.storage.write_checkpoint(checkpoint)
     marker = CycleMarker(
-        generation=baseline.generation,
+        generation=baseline.cycle_number,
         content_digest=digest,
         storage=storage,
         flow_run_name=session.flow_run.name,
@@ -83,13 +83,19 @@ def begin_upload(
 
 
 def close_cycle(session: Session) -> None:
-    """Record that the cycle is closed, and delete manifests that nothing refers to."""
-    checkpoint = session.storage.read_checkpoint()
-    if checkpoint is not None and not checkpoint.closed:
-        session.storage.write_checkpoint(replace(checkpoint, closed=True))
-    session.markers.clear()
+    """Record that the cycle is closed, and delete manifests that nothing refers to.
+
+    The records of a cycle that another flow run has begun since stay open.
+    """
     newest = session.ledger.newest()
-    if newest is not None:
-        history = newest.to_history()
-        keep = {*history.manifests, history.tracked_manifest or "", newest.manifest or ""}
-        session.storage.prune_manifests(keep=keep)
+    if newest is None:
+        return
+    history = newest.to_history()
+    checkpoint, marker = session.storage.read_checkpoint(), session.markers.read()
+    if checkpoint is not None and checkpoint.generation < history.number:
+        session.storage.write_checkpoint(replace(checkpoint, closed=True))
+    if marker is not None and marker.generation < history.number:
+        session.markers.clear()
+    uploaded = checkpoint.manifest if checkpoint is not None else None
+    named = (*history.manifests, history.tracked_manifest, newest.manifest, uploaded)
+    session.storage.prune_manifests(keep={name for name in named if name})

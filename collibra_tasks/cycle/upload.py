@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from collibra_tasks.cycle.ports import Progress, Reporter
 from collibra_tasks.errors import (
@@ -112,9 +112,16 @@ class BatchUploader:
             try:
                 return self._submit_once(batch)
             except OutcomeUnknownError as error:
+                self._record_lost(since)
                 self.session.log(f"{error} The batch is sent again when no such job runs.")
                 self._wait_for_lost_jobs(since.timestamp(), error)
         return self._submit_once(batch)
+
+    def _record_lost(self, since: datetime) -> None:
+        """Record that a batch-named job since a time may be ours although its ID is unknown."""
+        earliest = min(since, self.checkpoint.unknown_since or since)
+        self.checkpoint = replace(self.checkpoint, unknown_since=earliest)
+        self.session.storage.write_checkpoint(self.checkpoint)
 
     def _submit_once(self, batch: Batch) -> Job:
         upload = Upload(batch.content, f"batch-{batch.number}.json")

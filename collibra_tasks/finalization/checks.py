@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.finalization.job_matching import batch_id_of
-from collibra_tasks.ledger.entry import History, short_digests
+from collibra_tasks.ledger.entry import History
+from collibra_tasks.ledger.evidence import short_digests
 from collibra_tasks.models import FinalizationStrategy, Job
 
 

@@ -26,8 +26,8 @@ from collibra_tasks.ledger.entry import (
     LedgerEntry,
     Origin,
     Phase,
-    short_digests,
 )
+from collibra_tasks.ledger.evidence import short_digests
 from collibra_tasks.models import FinalizationRequest, Job
 from collibra_tasks.options import OnOverlap
 
@@ -122,6 +122,11 @@ class Finalizer:
         if not evidence.batch_job_ids:
             self.session.attached.add(entry.claim_id)
         self.session.log(f"Job {job.id} was sent before and is followed. Nothing is sent.")
+        if entry.failed:
+            self.session.log(
+                f"That job ended as {entry.outcome}, and a retry cannot repeat it. Send all "
+                "batches of the cycle again and finalize them in a new flow run."
+            )
         return job
 
     def _report_difference(self, entry: LedgerEntry, request: FinalizationRequest) -> None:
@@ -174,8 +179,8 @@ def job_of(entry: LedgerEntry) -> Job:
     record = entry.resolution
     by = f" by {record.by} on {record.on:%Y-%m-%d} ({record.reason})" if record else ""
     raise FinalizationRefusedError(
-        f"Nothing was sent: this cycle of {entry.synchronization_id!r} was resolved{by}, and no job "
-        "can be followed. Send the batches of the next cycle."
+        f"Nothing was sent: this cycle of {entry.synchronization_id!r} was resolved{by}, and no "
+        "job can be followed. Send the batches of the next cycle."
     )
 
 

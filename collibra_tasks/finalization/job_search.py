@@ -146,13 +146,19 @@ def search_jobs(
         is_stop=lambda job: job.id == history.job_id,
         needs_stop=history.job_id is not None and recent,
     )
+    # A list without its stop also holds jobs of earlier cycles.
+    jobs = [job for job in found.jobs if not _is_older(job, history.created_on)]
     known = {*known_ids, *_own_finalizations(session)}
-    known |= _lost_batches(found.jobs, session.synchronization_id, lost_batches_since)
-    context = search_context(session, known, [job.id for job in found.jobs])
-    search = JobSearch(jobs=tuple(classify_jobs(found.jobs, context)), blind=found.blind)
+    known |= _lost_batches(jobs, session.synchronization_id, lost_batches_since)
+    context = search_context(session, known, [job.id for job in jobs])
+    search = JobSearch(jobs=tuple(classify_jobs(jobs, context)), blind=found.blind)
     if search.blind is None and not search.holds(listed_ids):
         return JobSearch(jobs=search.jobs, blind="a batch of this cycle is not in the job list")
     return search
+
+
+def _is_older(job: Job, limit: datetime | None) -> bool:
+    return limit is not None and job.created_on is not None and job.created_on < limit
 
 
 def search_context(

@@ -61,7 +61,6 @@ class Judgment:
                 *self.evidence.batch_job_ids,
                 *self.evidence.replaced_batch_job_ids,
                 *own,
-                *set_aside,
             },
             listed_ids=self.evidence.batch_job_ids,
             lost_batches_since=checkpoint.first_unknown_intent_on if checkpoint else None,
@@ -94,7 +93,9 @@ class Judgment:
         ]
         failed = [job for job in batches if job.ended and not job.succeeded]
         marker = session.markers.read()
-        open_batches = marker.batch_count if marker and marker.generation == self.generation else 0
+        # A withdrawn entry has a number and closes no cycle.
+        is_open = marker is not None and marker.generation >= self.history.number
+        open_batches = marker.batch_count if marker and is_open else 0
         check = (
             checks.check_batches_succeeded(jobs)
             + checks.check_batches_are_new(jobs, self.history)
@@ -110,17 +111,28 @@ class Judgment:
         )
         anchor = self.evidence.batch_job_ids or tuple(job.id for job in batches[:1])
         if anchor:
-            doubtful = search.after(anchor, JobClass.DOUBTFUL)
+            doubtful = [
+                job for job in search.after(anchor, JobClass.DOUBTFUL) if job.id not in ignored
+            ]
             check += checks.check_no_doubtful_job(doubtful, allowed=allowed)
         if not self.evidence.batch_job_ids:
             cycle = checks.UnverifiedCycle(
                 strategy=self.request.strategy,
                 allowed=allowed,
-                has_new_batch=any(job.succeeded for job in batches),
+                has_new_batch=any(job.succeeded and self._is_new(job) for job in batches),
                 store_is_shared=session.ledger.store.is_shared,
             )
             check += checks.check_unverified_cycle(cycle, self.history)
         check.raise_if_refused()
+        if not self.history.finalized and not self.evidence.batch_job_ids:
+            session.log(
+                f"No finalization of {session.synchronization_id!r} is on record, and no batch job "
+                "is listed. Whether the cycle is complete cannot be checked."
+            )
+
+    def _is_new(self, job: Job) -> bool:
+        end = self.history.finalized_on
+        return end is None or (job.created_on is not None and job.created_on > end)
 
     def _read_evidence(self) -> list[Job]:
         return [_read_batch(self.session, job_id) for job_id in self.evidence.batch_job_ids]

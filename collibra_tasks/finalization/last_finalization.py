@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collibra_tasks.errors import OverlapError
+from collibra_tasks.errors import CollibraError, OverlapError
 from collibra_tasks.finalization.job_matching import name_pattern
 from collibra_tasks.finalization.recovery import recover_finalization, wait_for_writer
 from collibra_tasks.finalization.session import Session
@@ -20,14 +20,26 @@ def settle_intent(session: Session, on_overlap: OnOverlap) -> LedgerEntry | None
         OutcomeUnknownError: If the job of a lost response cannot be identified.
     """
     newest = session.ledger.newest()
+    if newest is not None and newest.phase == Phase.SENT and on_overlap != OnOverlap.ATTACH:
+        return _record_if_ended(session, newest)
     if newest is None or newest.phase != Phase.INTENDED:
         return newest
-    if not session.has_ended(newest.flow_run_id):
+    late = newest.deadline_on is None or session.ledger.store.now() >= newest.deadline_on
+    if not (late or session.has_ended(newest.flow_run_id)):
         refuse_overlap(session, newest, on_overlap)
     newest = wait_for_writer(session, newest)
     if newest is None or newest.phase != Phase.INTENDED:
         return newest
     return recover_finalization(session, newest)
+
+
+def _record_if_ended(session: Session, entry: LedgerEntry) -> LedgerEntry:
+    """Record the end of a job whose flow run was killed: it overlaps with nothing any more."""
+    try:
+        job = session.client.get_job(str(entry.job_id))
+    except CollibraError:
+        return entry
+    return record_end(session, entry, job) if job.ended else entry
 
 
 def refuse_overlap(session: Session, entry: LedgerEntry, on_overlap: OnOverlap) -> None:
@@ -37,8 +49,8 @@ def refuse_overlap(session: Session, entry: LedgerEntry, on_overlap: OnOverlap) 
         return
     raise OverlapError(
         f"Not sent: flow run {entry.flow_run_name or 'unknown'} is finalizing "
-        f"{entry.synchronization_id!r} (job {entry.job_id or 'not known yet'}). Run again after its "
-        "end, or choose on_overlap=attach.",
+        f"{entry.synchronization_id!r} (job {entry.job_id or 'not known yet'}). Run again after "
+        "its end, or choose on_overlap=attach.",
         job_id=entry.job_id,
     )
 

@@ -30,10 +30,10 @@ def unknown_outcome(
     origin = f" {cause}" if cause else ""
     return OutcomeUnknownError(
         f"The outcome of the finalization of {entry.synchronization_id!r} is unknown: flow run "
-        f"{entry.flow_run_name or 'unknown'} ({entry.flow_run_id or 'no ID'}) sent the request, and "
-        f"no clear response arrived.{origin} {found}.{blind} No further finalization is sent. Check "
-        "Collibra's job list and run the deployment resolve-finalization for this synchronization "
-        f"(ledger entry: Prefect variable {session.ledger.name_of(entry.number)})."
+        f"{entry.flow_run_name or 'unknown'} ({entry.flow_run_id or 'no ID'}) sent the request, "
+        f"and no clear response arrived.{origin} {found}.{blind} No further finalization is sent. "
+        "Check Collibra's job list and run the deployment resolve-finalization for this "
+        f"synchronization (ledger entry: Prefect variable {session.ledger.name_of(entry.number)})."
     )
 
 

@@ -14,8 +14,8 @@ from collibra_tasks.ledger.entry import (
     Phase,
     Resolution,
     ResolutionRecord,
-    short_digests,
 )
+from collibra_tasks.ledger.evidence import short_digests
 from collibra_tasks.models import RUNNING_STATES
 
 
@@ -31,6 +31,8 @@ def resolve(session: Session, record: ResolutionRecord) -> LedgerEntry:
     """
     if record.resolution == Resolution.SET_ASIDE:
         return _set_aside(session, record)
+    if record.resolution == Resolution.INSPECT:
+        return _resolve_newest(session, record)
     with session.lock.acquire(timeout_seconds=session.timing.lock_expiry, purpose="resolution"):
         return _resolve_newest(session, record)
 
@@ -54,10 +56,7 @@ def _resolve_newest(session: Session, record: ResolutionRecord) -> LedgerEntry:
         case _:
             resolved = _end(session, entry)
     resolved = replace(resolved, resolution=record)
-    if not session.ledger.update_unless_changed(entry, resolved):
-        raise FinalizationRefusedError(
-            "Not resolved: the ledger entry changed meanwhile. Run with resolution=inspect first."
-        )
+    _write(session, entry, resolved)
     return resolved
 
 
@@ -91,8 +90,15 @@ def _set_aside(session: Session, record: ResolutionRecord) -> LedgerEntry:
     if entry.job_id != record.job_id or not entry.open:
         return entry
     resolved = replace(entry.resolved_without_job(), resolution=record)
-    session.ledger.update_unless_changed(entry, resolved)
+    _write(session, entry, resolved)
     return resolved
+
+
+def _write(session: Session, entry: LedgerEntry, resolved: LedgerEntry) -> None:
+    if not session.ledger.update_unless_changed(entry, resolved):
+        raise FinalizationRefusedError(
+            "Not resolved: the ledger entry changed meanwhile. Run with resolution=inspect first."
+        )
 
 
 def _end(session: Session, entry: LedgerEntry) -> LedgerEntry:
@@ -166,6 +172,11 @@ def _adopt(session: Session, entry: LedgerEntry, record: ResolutionRecord) -> Le
         raise FinalizationRefusedError(
             f"Not resolved: Collibra does not know job {job_id}. Check job_id."
         ) from None
+    except CollibraError as error:
+        raise FinalizationRefusedError(
+            f"Not resolved: job {job_id} cannot be read ({error}). Choose ended if you know "
+            "that it closed the cycle."
+        ) from error
     owner = session.ledger.owners_of([job_id]).get(job_id)
     used = {*entry.evidence, *entry.history.evidence}
     if job_id == entry.history.job_id or short_digests([job_id])[0] in used:

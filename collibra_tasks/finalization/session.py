@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from collibra_tasks.api.client import CollibraClient
+from collibra_tasks.errors import CollibraError
 from collibra_tasks.jobs.polling import Clock, wait_for_job
 from collibra_tasks.ledger.identity import Environment
 from collibra_tasks.ledger.ledger import Ledger
@@ -29,6 +30,13 @@ Log = Callable[[str], None]
 
 def _never_ended(_flow_run_id: str | None) -> bool:
     return False
+
+
+def _way_out(job_id: str, synchronization_id: str) -> str:
+    return (
+        f"If job {job_id} never ends or cannot be read, run resolve-finalization for "
+        f"{synchronization_id!r} with resolution=set_aside and this job_id."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +95,15 @@ class Session:
     def wait_for_job(self, job_id: str, *, wait_seconds: float, reason: str) -> Job:
         """Wait for a job of an earlier cycle or of another sender."""
         self.log(f"Waiting for job {job_id}, at most {wait_seconds:,g} seconds: {reason}.")
-        return wait_for_job(
-            self.client.get_job,
-            job_id,
-            wait_seconds=wait_seconds,
-            timing=self.timing,
-            clock=self.clock,
-            log=self.log,
-        )
+        try:
+            return wait_for_job(
+                self.client.get_job,
+                job_id,
+                wait_seconds=wait_seconds,
+                timing=self.timing,
+                clock=self.clock,
+                log=self.log,
+            )
+        except CollibraError as error:
+            error.args = (f"{error} {_way_out(job_id, self.synchronization_id)}",)
+            raise

@@ -34,6 +34,8 @@ def shield_from_termination(seconds: float) -> Iterator[None]:
             signal.signal(signal.SIGTERM, previous)
             if callable(previous):
                 previous(number, frame)
+            else:
+                os.kill(os.getpid(), number)
             return
         if not received.is_set():
             received.set()
@@ -55,5 +57,6 @@ def shield_from_termination(seconds: float) -> Iterator[None]:
         for timer in timers:
             timer.cancel()
         signal.signal(signal.SIGTERM, previous)
-    if received.is_set() and not expired.is_set():
-        os.kill(os.getpid(), signal.SIGTERM)
+        # Inside of the finally: a failed request must not swallow the signal.
+        if received.is_set() and not expired.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)

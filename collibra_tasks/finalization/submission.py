@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from collibra_tasks.errors import (
     AccessDeniedError,
@@ -17,7 +19,9 @@ from collibra_tasks.errors import (
 from collibra_tasks.finalization.job_search import find_new_jobs, read_job_list
 from collibra_tasks.finalization.recovery import unknown_outcome
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.ledger.entry import History, LedgerEntry, short_digests
+from collibra_tasks.ledger.entry import History, LedgerEntry
+from collibra_tasks.ledger.evidence import evidence_digests
+from collibra_tasks.ledger.store import StoreUnavailableError
 from collibra_tasks.models import FinalizationRequest, Job
 
 UNAUTHORIZED = 401
@@ -73,7 +77,7 @@ def claim_finalization(
         content_digest=evidence.content_digest,
         manifest=evidence.manifest,
         tracked_manifest=evidence.tracked_manifest,
-        evidence=short_digests(evidence.batch_job_ids),
+        evidence=evidence_digests(evidence.batch_job_ids),
         unverified=not evidence.batch_job_ids,
         intended_on=session.client.server_time,
         deadline_on=session.new_deadline(),
@@ -110,8 +114,8 @@ def send_finalization(session: Session, request: FinalizationRequest, intent: Le
     give_up_on = claimed_on + session.timing.max_busy
     renewed = False
     while True:
-        _check_claim(session, intent, claimed_on)
         try:
+            _check_claim(session, intent, claimed_on)
             job = _submit_and_record(session, request, intent)
         except NotSentError:
             _withdraw(session, intent)
@@ -143,7 +147,8 @@ def _submit_and_record(session: Session, request: FinalizationRequest, intent: L
         failure = _record(session, intent.with_job(job))
     if failure is not None:
         session.log(f"Job {job.id} could not be recorded yet: {failure}")
-        session.await_store()
+        with suppress(Exception):  # Prefect's; the second attempt to record decides
+            session.await_store()
         if again := _record(session, intent.with_job(job)):
             session.log(f"Job {job.id} could not be recorded and is followed anyway: {again}")
     return job
@@ -162,7 +167,13 @@ def _check_claim(session: Session, intent: LedgerEntry, claimed_on: float) -> No
 
     A process that stood still must not send: another flow run or a person may have decided since.
     """
-    newest = session.ledger.newest()
+    try:
+        newest = session.ledger.newest()
+    except StoreUnavailableError as error:
+        raise NotSentError(
+            f"Not sent: the ledger could not be read directly before the request ({error}). Run "
+            "the flow again."
+        ) from error
     if newest is None or newest.claim_id != intent.claim_id:
         raise NotSentError(
             f"Not sent: another flow run claimed the finalization of {intent.synchronization_id!r} "
@@ -173,7 +184,11 @@ def _check_claim(session: Session, intent: LedgerEntry, claimed_on: float) -> No
             f"Not sent: the finalization of {intent.synchronization_id!r} was resolved by a person "
             "before it was sent. Run the flow again."
         )
-    if session.clock.monotonic() - claimed_on > session.timing.max_stall:
+    flight = timedelta(seconds=session.max_flight_seconds - session.timing.max_stall)
+    late = intent.deadline_on is not None and (
+        session.ledger.store.now() > intent.deadline_on - flight
+    )
+    if late or session.clock.monotonic() - claimed_on > session.timing.max_stall:
         raise NotSentError(
             f"Not sent: more than {session.timing.max_stall:g} seconds passed between the record "
             "of the intent and the request. Run the flow again."
@@ -186,15 +201,13 @@ def _adopt_after(session: Session, intent: LedgerEntry, error: CollibraError) ->
     Raises:
         OutcomeUnknownError: If the job list does not decide.
     """
-    if _may_renew(error):
-        return None
     for attempt in range(2):
         if attempt:
             session.clock.sleep(session.timing.list_recheck)
         matches = find_new_jobs(session, intent)
         if matches.certain is not None:
             return _adopt(session, intent, matches.certain)
-    if matches.none_possible and _is_refusal(error):
+    if _may_renew(error) or (matches.none_possible and _is_refusal(error)):
         return None
     raise unknown_outcome(session, intent, matches, cause=error) from error
 
@@ -249,7 +262,12 @@ def _refresh(session: Session, intent: LedgerEntry) -> LedgerEntry:
         jobs_before=tuple(job.id for job in before.jobs),
         list_was_read=before.blind is None,
     )
-    if not session.ledger.update_unless_changed(intent, fresh):
+    try:
+        written = session.ledger.update_unless_changed(intent, fresh)
+    except StoreUnavailableError as error:
+        _withdraw(session, intent)
+        raise NotSentError(f"Not sent again: {error} Run the flow again.") from error
+    if not written:
         raise NotSentError("Not sent: the ledger entry changed meanwhile. Run the flow again.")
     return fresh
 

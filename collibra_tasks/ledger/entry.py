@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from collibra_tasks.ledger.evidence import MAX_EVIDENCE, evidence_digests
 from collibra_tasks.models import Job
 
 FORMAT = 2
@@ -20,12 +20,9 @@ MAX_BYTES = 4_900
 """Maximum size of a stored entry in bytes. Prefect keeps 5,000 characters of a variable."""
 MAX_MANIFESTS = 10
 """Maximum number of earlier cycles that may still be open before their content is unknown."""
-MAX_EVIDENCE = 60
-"""Maximum number of evidence digests per entry and per history."""
 MAX_JOBS_BEFORE = 20
 MAX_NAME = 200
 MAX_REASON = 1_000
-DIGEST_LENGTH = 8
 RESOLVED_WITHOUT_JOB = "resolved by a person"
 """Outcome of a finalization whose job cannot be read any more."""
 
@@ -171,7 +168,7 @@ class LedgerEntry:
 
     def was_filled_by(self, batch_job_ids: Sequence[str]) -> bool:
         """Whether these batches, and no others, were its evidence."""
-        return bool(batch_job_ids) and set(short_digests(batch_job_ids)) == set(self.evidence)
+        return bool(batch_job_ids) and evidence_digests(batch_job_ids) == self.evidence
 
     def with_job(self, job: Job) -> LedgerEntry:
         """Return the entry with its job, as sent."""
@@ -233,12 +230,6 @@ class LedgerEntry:
         if self.strategy == "REMOVE_RESOURCES" and not self.failed and self.manifest:
             return self.manifest
         return self.tracked_manifest or self.history.tracked_manifest
-
-
-def short_digests(job_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return short digests of job IDs, sorted; many IDs then fit into one entry."""
-    found = {hashlib.sha256(each.encode()).hexdigest()[:DIGEST_LENGTH] for each in job_ids}
-    return tuple(sorted(found))
 
 
 _entries = TypeAdapter(LedgerEntry)

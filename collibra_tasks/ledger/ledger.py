@@ -17,8 +17,7 @@ from collibra_tasks.ledger.entry import (
     entry_to_value,
 )
 from collibra_tasks.ledger.identity import resource_name
-from collibra_tasks.ledger.store import Store, StoredValue
-from collibra_tasks.models import Job
+from collibra_tasks.ledger.store import Store, StoredValue, StoreUnavailableError
 
 MAX_KEPT_ENTRIES = 20
 MAX_INDEXED_JOBS = 200
@@ -77,7 +76,11 @@ class Ledger:
             history: Summary of the entries up to that generation.
         """
         mine = replace(entry, number=generation + 1, claim_id=uuid4().hex, history=history)
-        created = self.store.create(self.name_of(mine.number), entry_to_value(mine), [self.tag])
+        created, lost = False, None
+        try:
+            created = self.store.create(self.name_of(mine.number), entry_to_value(mine), [self.tag])
+        except StoreUnavailableError as error:
+            lost = error
         newest = self.newest()
         # A store may create the name, lose its response and repeat: the name may be ours. A run
         # that stood still may create a number that was deleted long ago: then a newer one exists.
@@ -85,6 +88,8 @@ class Ledger:
             with suppress(Exception):  # the store's; an old entry does no harm
                 self._delete_old(mine)
             return mine
+        if lost is not None:
+            raise lost
         if created:
             self.store.delete(self.name_of(mine.number))
         return None
@@ -113,17 +118,6 @@ class Ledger:
             return False
         self.update(after)
         return True
-
-    def close(self, job: Job) -> LedgerEntry | None:
-        """Write that a job has ended, if the newest entry names it; return that entry."""
-        entry = self.newest()
-        if entry is None or entry.job_id != job.id:
-            return None
-        if not entry.open:
-            return entry
-        ended = entry.with_ended_job(job)
-        self.update(ended)
-        return ended
 
     def owners_of(self, job_ids: Iterable[str]) -> dict[str, str]:
         """Return the synchronizations of this environment whose finalizations had these jobs."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter
+
 from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.store import Store
 
@@ -26,6 +28,9 @@ class CycleMarker:
     storage: str = ""
     flow_run_name: str | None = None
     batch_count: int = 0
+
+
+_markers = TypeAdapter(CycleMarker)
 
 
 class CycleMarkers:
@@ -50,8 +55,8 @@ class CycleMarkers:
         if not found:
             return None
         try:
-            return CycleMarker(**found[0].value)
-        except TypeError:
+            return _markers.validate_python(found[0].value)
+        except ValueError:
             self._log(f"The Prefect variable {self.name} cannot be read and is ignored.")
             return None
 

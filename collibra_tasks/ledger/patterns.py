@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.ledger.identity import resource_name
@@ -14,6 +17,7 @@ ID_IN_NAME = "{}"
 """Place of the synchronization ID in a learned name."""
 MAX_PATTERNS = 10
 MAX_PATTERN_LENGTH = 200
+MAX_BOOK_BYTES = 4_500
 MAX_SET_ASIDE = 20
 
 
@@ -43,6 +47,9 @@ class LearnedPattern:
         return name[len(before) : len(name) - len(after)] or None if fits else None
 
 
+_patterns = TypeAdapter(list[LearnedPattern])
+
+
 class PatternBook:
     """Learned names of one environment. A book that cannot be read counts as empty."""
 
@@ -57,8 +64,8 @@ class PatternBook:
         found = self._store.read([self.name])
         rows = found[0].value.get("patterns") if found and _is_dict(found[0].value) else []
         try:
-            return tuple(LearnedPattern(**row) for row in rows)
-        except (TypeError, AttributeError):
+            return tuple(_patterns.validate_python(rows))
+        except ValueError:
             self._log(f"The Prefect variable {self.name} cannot be read and is ignored.")
             return ()
 
@@ -69,6 +76,8 @@ class PatternBook:
             if pattern in known or len(pattern.name) > MAX_PATTERN_LENGTH:
                 return
             rows = [asdict(each) for each in (pattern, *known)[:MAX_PATTERNS]]
+            while len(json.dumps(rows)) > MAX_BOOK_BYTES:
+                rows.pop()
             value: dict[str, Any] = {"patterns": rows}
             if not self._store.create(self.name, value, ["collibra-patterns"]):
                 self._store.update(self.name, value, ["collibra-patterns"])

@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from collibra_tasks.errors import CollibraError
+from collibra_tasks.finalization.last_finalization import close_finalization
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.jobs.results import fetch_results
 from collibra_tasks.ledger.entry import LedgerEntry, Phase
+from collibra_tasks.models import FinalizationStrategy
 from collibra_tasks.reporting.receipts import Receipt, complete_receipt
 
 
@@ -57,6 +59,30 @@ def _add_job(receipt: Receipt, session: Session) -> Receipt:
     with suppress(CollibraError):
         job = session.client.get_job(receipt.job_id)
         receipt = complete_receipt(receipt, job, fetch_results(session.client, job.id))
-        if job.ended:
-            session.ledger.close(job)
+        close_finalization(session, job)
+        receipt = _add_request(receipt, session)
     return receipt
+
+
+def _add_request(receipt: Receipt, session: Session) -> Receipt:
+    """Return the receipt with the parameters that the job was sent with.
+
+    A flow run that follows the job of another one may have asked for other parameters.
+    """
+    entry = next((each for each in session.ledger.entries() if each.job_id == receipt.job_id), None)
+    if entry is None or not entry.strategy:
+        return receipt
+    sent = (entry.strategy, entry.missing_asset_status_id)
+    asked = (receipt.strategy.value, receipt.missing_asset_status_id)
+    if sent == asked:
+        return receipt
+    note = (
+        f"This flow run asked for {asked[0]} {asked[1] or ''}, and it followed a job that was sent "
+        f"with {sent[0]} {sent[1] or ''}."
+    )
+    return replace(
+        receipt,
+        strategy=FinalizationStrategy(entry.strategy),
+        missing_asset_status_id=entry.missing_asset_status_id,
+        notes=(*receipt.notes, note),
+    )

@@ -94,7 +94,7 @@ class JobFaults:
         self._tenant.state.jobs.planned_ends.append(PlannedEnd(kind, times, outcome))
 
     def stall_jobs(self, *, state: str = RUNNING, times: int = 1, on: str = FINALIZE) -> None:
-        """Keep the next jobs of a kind in a state until `finish_jobs` or a cancellation."""
+        """Hold the next jobs of a kind in a state until `finish_jobs` or a cancellation."""
         kind = check_operation(on, JOB_KINDS)
         stall = PlannedEnd(kind, times, stalled_as=to_legacy_state(state))
         self._tenant.state.jobs.planned_ends.append(stall)
@@ -200,8 +200,7 @@ class OtherActors:
             elif state is not None:
                 job.planned = _outcome(state, result, None, ())
             tenant.state.jobs.add(job)
-            tenant.state.jobs.settle(now)
-            return JobView.of(job, now)
+            return JobView.of(job, tenant.state.settle())
 
     def finalize_by_hand(
         self,
@@ -215,11 +214,10 @@ class OtherActors:
         finalization = Finalization(strategy=strategy, status_id=missing_asset_status_id)
         tenant = self._tenant
         with tenant.lock:
-            now = tenant.state.settle()
+            tenant.state.settle()
             starter = self._starter(user_id)
             job = start_finalization(tenant.state, synchronization_id, finalization, starter)
-            tenant.state.jobs.settle(now)
-            return JobView.of(job, now)
+            return JobView.of(job, tenant.state.settle())
 
     def import_by_hand(
         self,
@@ -252,13 +250,13 @@ class OtherActors:
             ),
         )
         with tenant.lock:
-            now, starter = tenant.state.settle(), self._starter(user_id)
+            tenant.state.settle()
+            starter = self._starter(user_id)
             if batch:
                 job = start_batch(tenant.state, synchronization_id, content, options, starter)
             else:
                 job = start_import(tenant.state, content, options, starter)
-            tenant.state.jobs.settle(now)
-            return JobView.of(job, now)
+            return JobView.of(job, tenant.state.settle())
 
     def _starter(self, user_id: str | None) -> Starter:
         first = self._tenant.state.accounts.people[0]

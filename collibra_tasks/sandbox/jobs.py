@@ -83,8 +83,6 @@ class Job:
     def __post_init__(self) -> None:
         """Set the end."""
         self.ends_on = self.created_on + timedelta(seconds=self.seconds)
-        if self.stalled_as:
-            self.ends_on = NEVER
 
     @property
     def starts_on(self) -> datetime:

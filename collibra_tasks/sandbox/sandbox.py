@@ -232,7 +232,7 @@ class Sandbox(RequestFaults, JobFaults, OtherActors, Content, Identities):
             **settings,
         )
         # The URL is unique even without a socket, because clients know a tenant by it.
-        url = f"http://sandbox-{uuid4().hex[:12]}.invalid"
+        url = f"https://sandbox-{uuid4().hex[:12]}.invalid"
         state = State(clock=clock, accounts=Accounts(clock), settings=chosen, url=url)
         self._tenant = Tenant(state, ROUTES)
 

@@ -100,14 +100,13 @@ def _check_type(report: Report, path: str, value: Any) -> None:  # noqa: ANN401 
 def _check_one_of(
     report: Report, path: str, value: Mapping[str, Any], keys: tuple[str, ...]
 ) -> None:
-    known = dict.fromkeys((*keys, "indexes"), accept)
-    check_fields(report, path, value, known)
+    check_fields(report, path, value, _NAMING_FIELDS[keys])
     if value.get("id") is not None:
         check_id(report, f"{path}.id", value["id"])
     for key in keys[1:]:
         if value.get(key) is not None:
             check_name(report, f"{path}.{key}", value[key])
-    if all(value.get(key) is None for key in keys) and not report.reasons:
+    if not report.reasons and all(value.get(key) is None for key in keys):
         report.refuse(path, f"needs one of {', '.join(keys)}.")
 
 
@@ -176,6 +175,9 @@ def _check_user(report: Report, path: str, value: object) -> None:
         _check_one_of(report, path, fields, USER_KEYS)
 
 
+_NAMING_FIELDS: Final[Mapping[tuple[str, ...], Mapping[str, Check]]] = {
+    keys: dict.fromkeys((*keys, "indexes"), accept) for keys in (TYPE_KEYS, USER_KEYS)
+}
 _COMMON: Final = dict.fromkeys(("resourceType", "identifier", "indexes"), accept)
 _NAMED: Final[Mapping[str, Check]] = {
     **_COMMON,

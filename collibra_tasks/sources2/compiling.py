@@ -6,14 +6,15 @@ Collibra publishes no other case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from collibra_tasks.sources2.filling import (
     Cell,
     Constant,
-    Fixed,
+    FixedList,
+    FixedObject,
     Many,
     Node,
     Optional,
@@ -47,7 +48,7 @@ class Compiler:
     def compile_command(self, command: dict[str, Any]) -> Optional:
         """Return the compiled form of one import command."""
         entries = [
-            (self._text(key), self._compile_field(key, value)) for key, value in command.items()
+            (self._key(key), self._compile_field(key, value)) for key, value in command.items()
         ]
         return Optional(tuple(entries), union_columns(value for _, value in entries))
 
@@ -62,10 +63,8 @@ class Compiler:
         return Required(node) if key in _REQUIRED_KEYS else node
 
     def _compile_map(self, value: dict[str, Any], *, targets: bool) -> Node:
-        entries = [
-            (self._text(key), self._items(each, key, targets)) for key, each in value.items()
-        ]
-        return Optional(tuple(entries), union_columns([each for pair in entries for each in pair]))
+        entries = [(self._key(key), self._items(each, key, targets)) for key, each in value.items()]
+        return Optional(tuple(entries), _columns_of(entries))
 
     def _items(self, value: Any, label: str, targets: bool) -> Node:  # noqa: ANN401, FBT001 - any JSON value
         if not isinstance(value, list):
@@ -75,9 +74,7 @@ class Compiler:
 
     def _item(self, value: Any, label: str, targets: bool) -> Node:  # noqa: ANN401, FBT001 - any JSON value
         if isinstance(value, dict) and {"value", "values"} & value.keys():
-            entries = [
-                (Constant(key), self._compile_field(key, each)) for key, each in value.items()
-            ]
+            entries = [(key, self._compile_field(key, each)) for key, each in value.items()]
             return Optional(tuple(entries), union_columns(each for _, each in entries))
         node = self._fixed(value, f"a target of {label}" if targets else label)
         if targets and self.parallel and node.columns:
@@ -113,13 +110,14 @@ class Compiler:
             items = tuple(self._leg(each, label) for each in value)
             if any(isinstance(item, Parallel) for item in items):
                 return Many(items, union_columns(items))
-            return Fixed(None, items, union_columns(items))
+            return FixedList(items, union_columns(items))
         if isinstance(value, dict):
-            entries = tuple(
-                (self._text(key, label), self._fixed(each, f"{label}.{key}" if label else key))
+            entries = [
+                (self._key(key, label), self._fixed(each, f"{label}.{key}" if label else key))
                 for key, each in value.items()
-            )
-            return Fixed(entries, (), union_columns([each for pair in entries for each in pair]))
+            ]
+            constant = all(isinstance(key, str) for key, _ in entries)
+            return FixedObject(tuple(entries), _columns_of(entries), constant)
         return Constant(value)
 
     def _leg(self, value: Any, label: str) -> Node:  # noqa: ANN401 - any JSON value
@@ -131,3 +129,11 @@ class Compiler:
 
     def _text(self, text: str, required: str = "") -> Node:
         return compile_text(text, self.table, required)
+
+    def _key(self, key: str, required: str = "") -> str | Node:
+        node = self._text(key, required)
+        return key if isinstance(node, Constant) else node
+
+
+def _columns_of(entries: Sequence[tuple[str | Node, Node]]) -> tuple[int, ...]:
+    return union_columns(each for pair in entries for each in pair if not isinstance(each, str))

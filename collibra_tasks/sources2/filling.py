@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from collibra_tasks.sources2.placeholders import PLACEHOLDER, Columns
 
 Row = Sequence[str]
+
+
+LEFT_OUT: Final = object()
+"""Mark of a part that is left out, because all its cells are empty."""
 
 
 class RowError(ValueError):
@@ -78,40 +82,64 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """Object or list all of whose parts are needed, such as an identifier or a type."""
+class FixedObject:
+    """Object all of whose parts are needed, such as an identifier or a type.
 
-    entries: tuple[tuple[Node, Node], ...] | None
+    Attributes:
+        entries: Keys and values; a key without placeholder is a plain text.
+        constant_keys: Whether no key has a placeholder.
+    """
+
+    entries: tuple[tuple[Any, Node], ...]
+    columns: tuple[int, ...]
+    constant_keys: bool
+
+    def fill(self, row: Row) -> dict[str, Any]:
+        """Return the object."""
+        if self.constant_keys:
+            return {key: value.fill(row) for key, value in self.entries}
+        return _build_object([(_fill_key(key, row), each.fill(row)) for key, each in self.entries])
+
+
+@dataclass(frozen=True, slots=True)
+class FixedList:
+    """List all of whose items are needed."""
+
     items: tuple[Node, ...]
     columns: tuple[int, ...]
 
-    def fill(self, row: Row) -> dict[str, Any] | list[Any]:
-        """Return the object or list."""
-        if self.entries is None:
-            return [item.fill(row) for item in self.items]
-        return _build_object([(key.fill(row), value.fill(row)) for key, value in self.entries])
+    def fill(self, row: Row) -> list[Any]:
+        """Return the list."""
+        return [item.fill(row) for item in self.items]
 
 
 @dataclass(frozen=True, slots=True)
 class Optional:
-    """Object whose entries are left out where all their cells are empty."""
+    """Object whose entries are left out where all their cells are empty.
 
-    entries: tuple[tuple[Node, Node], ...]
+    Attributes:
+        entries: Keys and values; a key without placeholder is a plain text.
+    """
+
+    entries: tuple[tuple[Any, Node], ...]
     columns: tuple[int, ...]
 
     def fill(self, row: Row) -> dict[str, Any]:
-        """Return the object."""
+        """Return the object.
+
+        Raises:
+            RowError: A cell that holds a key is empty, but its value is not.
+        """
         kept = []
         for key, value in self.entries:
-            if is_empty(value, row):
+            content = fill_or_leave_out(value, row)
+            if content is LEFT_OUT:
                 continue
-            content = value.fill(row)
-            if content in ([], {}) and value.columns:
-                continue
-            name = key.fill(row)
+            name = _fill_key(key, row)
             if not name:
                 raise RowError(
-                    f"a cell that names {_describe_key(key)} is empty, but its value is not."
+                    "a cell that names an attribute, relation or role is empty, but its value is "
+                    "not."
                 )
             kept.append((name, content))
         return _build_object(kept)
@@ -128,9 +156,9 @@ class Many:
         """Return the list."""
         filled: list[Any] = []
         for item in self.items:
-            if is_empty(item, row):
+            content = fill_or_leave_out(item, row)
+            if content is LEFT_OUT:
                 continue
-            content = item.fill(row)
             if isinstance(item, Cell | Parallel):
                 filled.extend(content)
             else:
@@ -217,11 +245,16 @@ class Required:
         return self.node.fill(row)
 
 
-def is_empty(node: Node, row: Row) -> bool:
-    """Return whether a part may be left out: it uses cells, and all of them are empty."""
-    if isinstance(node, Required) or (isinstance(node, Text) and node.required):
-        return False
-    return bool(node.columns) and not any(row[index] for index in node.columns)
+def fill_or_leave_out(node: Node, row: Row) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a part, or `LEFT_OUT` if it uses cells and all of them are empty."""
+    if not node.columns or isinstance(node, Required):
+        return node.fill(row)
+    if isinstance(node, Optional | Many):  # a constant beside empty cells stays
+        return node.fill(row) or LEFT_OUT
+    for index in node.columns:
+        if row[index]:
+            return node.fill(row)
+    return node.fill(row) if isinstance(node, Text) and node.required else LEFT_OUT
 
 
 def split_cell(cell: str, separator: str, table: Columns, index: int) -> list[str]:
@@ -275,5 +308,5 @@ def _build_object(entries: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return built
 
 
-def _describe_key(key: Node) -> str:
-    return "an attribute, relation or role" if key.columns else "a key"
+def _fill_key(key: Any, row: Row) -> str:  # noqa: ANN401 - a text or a part of a template
+    return key if isinstance(key, str) else str(key.fill(row))

@@ -8,12 +8,14 @@ referrers goes first and its own references are *cut*: the caller sends them in 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
+from typing import Final
 
-_NODE_BITS = 32
+_NODE_BITS: Final = 32
+_MAX_REFERRERS: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Arrangement:
     cut: array[int]
 
 
-def arrange(nodes: Iterable[int], sources: array[int], targets: array[int]) -> Arrangement:
+def arrange(nodes: array[int], sources: array[int], targets: array[int]) -> Arrangement:
     """Arrange nodes so that targets precede their sources; the result is deterministic.
 
     Among several possible orders, the one next to the given order is chosen. The number of cut
@@ -40,7 +42,7 @@ def arrange(nodes: Iterable[int], sources: array[int], targets: array[int]) -> A
         sources: One node per reference, which refers to the node at the same index of ``targets``.
         targets: One node per reference.
     """
-    return _Arranger(array("I", nodes), sources, targets).run()
+    return _Arranger(nodes, sources, targets).run()
 
 
 def is_forward(sources: array[int], targets: array[int]) -> bool:
@@ -67,13 +69,6 @@ class _Adjacency:
         """Return the neighbours in the order in which they were given."""
         return self._neighbours[self._ends[node - 1] if node else 0 : self._ends[node]]
 
-    def counts(self) -> array[int]:
-        """Return the number of neighbours of each node."""
-        counts = array("I", self._ends)
-        for node in range(len(counts) - 1, 0, -1):
-            counts[node] -= counts[node - 1]
-        return counts
-
 
 class _Arranger:
     """State of one arrangement: what is sent already, and what waits for how many nodes."""
@@ -81,10 +76,12 @@ class _Arranger:
     def __init__(self, nodes: array[int], sources: array[int], targets: array[int]) -> None:
         self._nodes = nodes
         self._size = nodes[-1] + 1 if nodes else 0
-        self._targets = _Adjacency(self._size, sources, targets)
+        self._edges = sources, targets
         self._referrers = _Adjacency(self._size, targets, sources)
-        self._waits_for = self._targets.counts()
-        self._waiting = self._referrers.counts()
+        self._waits_for = array("I", bytes(4 * self._size))
+        for source in sources:
+            self._waits_for[source] += 1
+        self._cycles: _Cycles | None = None
         self._is_sent = bytearray(self._size)
         self._reached = 0
         self._order = array("I")
@@ -97,7 +94,8 @@ class _Arranger:
                 self._send(node)
         self._reached = self._size
         if len(self._order) < len(self._nodes):
-            for node in self._iter_cuts():
+            self._cycles = _Cycles(self._size, *self._edges, self._is_sent)
+            for node in self._cycles.iter_cuts():
                 self._cut.append(node)
                 self._send(node)
         return Arrangement(self._order, self._cut)
@@ -111,19 +109,38 @@ class _Arranger:
                 continue
             self._is_sent[node] = 1
             self._order.append(node)
-            for target in self._targets.of(node):
-                self._waiting[target] -= 1
+            if self._cycles is not None:
+                self._cycles.note_sent(node)
             for referrer in self._referrers.of(node):
                 self._waits_for[referrer] -= 1
                 # The loop in run() sends a later node itself, at its own place.
                 if not self._waits_for[referrer] and referrer < self._reached:
                     heappush(ready, referrer)
 
-    def _iter_cuts(self) -> Iterator[int]:
+
+class _Cycles:
+    """Choice of the nodes to cut; created only for a graph with cycles."""
+
+    def __init__(
+        self, size: int, sources: array[int], targets: array[int], is_sent: bytearray
+    ) -> None:
+        self._size = size
+        self._is_sent = is_sent
+        self._targets = _Adjacency(size, sources, targets)
+        self._waiting = array("I", bytes(4 * size))
+        for source, target in zip(sources, targets, strict=True):
+            self._waiting[target] += not is_sent[source]
+
+    def note_sent(self, node: int) -> None:
+        """Count a node as sent, which no longer waits for its targets."""
+        for target in self._targets.of(node):
+            self._waiting[target] -= 1
+
+    def iter_cuts(self) -> Iterator[int]:
         """Yield unsent nodes on cycles, those with the most waiting referrers first."""
         core = self._find_core()
         # One integer per node holds both the sort key and the node, which halves the memory.
-        heap = [self._rank(node) for node in self._nodes if core[node]]
+        heap = [self._rank(node) for node in range(self._size) if core[node]]
         heapify(heap)
         while heap:
             entry = heappop(heap)
@@ -136,13 +153,13 @@ class _Arranger:
                 yield node
 
     def _rank(self, node: int) -> int:
-        return (self._size - self._waiting[node]) << _NODE_BITS | node
+        return (_MAX_REFERRERS - self._waiting[node]) << _NODE_BITS | node
 
     def _find_core(self) -> bytearray:
-        """Return a flag per unsent node that may be on a cycle: one that an unsent node needs."""
+        """Return a flag per node that may be on a cycle: it is unsent, and so is a referrer."""
         core = bytearray(not sent for sent in self._is_sent)
         waiting = array("I", self._waiting)
-        needless = [node for node in self._nodes if core[node] and not waiting[node]]
+        needless = [node for node in range(self._size) if core[node] and not waiting[node]]
         while needless:
             node = needless.pop()
             core[node] = 0

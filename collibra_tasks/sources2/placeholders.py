@@ -100,17 +100,18 @@ class Columns:
         return f"the header has no column {name!r}; its columns are {shown}.{hint}"
 
 
-def iter_texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
-    """Yield all texts of a JSON value, keys included."""
+def iter_texts(value: Any, *, keys: bool = True) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield all texts of a JSON value, by default keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield key
-            yield from iter_texts(each)
+            if keys:
+                yield key
+            yield from iter_texts(each, keys=keys)
     elif isinstance(value, list):
         for each in value:
-            yield from iter_texts(each)
+            yield from iter_texts(each, keys=keys)
 
 
 def names_in(value: Any) -> list[str]:  # noqa: ANN401 - any JSON value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from collibra_tasks.sources2.command_keys import (
@@ -114,14 +115,52 @@ def check_community(report: Report, path: str, value: object) -> None:
 
 def check_domain(report: Report, path: str, value: object) -> None:
     """Check the identifier of a domain."""
-    if is_object(report, path, value):
+    if not _is_plain_domain(value) and is_object(report, path, value):
         _check_reference(report, path, value, parent="community")
 
 
 def check_asset(report: Report, path: str, value: object) -> None:
     """Check the identifier of an asset."""
-    if is_object(report, path, value):
+    if not _is_plain_asset(value) and is_object(report, path, value):
         _check_reference(report, path, value, parent="domain")
+
+
+def _is_plain_domain(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether a domain is identified by two sound names, as in nearly all sources.
+
+    This and `_is_plain_asset` are shortcuts; the checks below give the reasons.
+    """
+    try:
+        community = value["community"]
+        return (
+            len(value) == len(("name", "community"))
+            and len(community) == 1
+            and _are_sound_names(value["name"], community["name"])
+        )
+    except (TypeError, KeyError):
+        return False
+
+
+def _is_plain_asset(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    try:
+        name = value["name"]
+        return (
+            len(value) == len(("name", "domain"))
+            and _is_plain_domain(value["domain"])
+            and isinstance(name, str)
+            and name not in SPREADSHEET_ERRORS
+            and not name.isspace()
+            and name != ""
+        )
+    except (TypeError, KeyError):
+        return False
+
+
+@lru_cache(maxsize=8192)  # a source has few domains and many references to each
+def _are_sound_names(*names: object) -> bool:
+    return all(
+        isinstance(name, str) and name.strip() and name not in SPREADSHEET_ERRORS for name in names
+    )
 
 
 _PARENT_CHECKS: Final[Mapping[str, Check]] = {

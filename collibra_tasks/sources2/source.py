@@ -140,12 +140,10 @@ def _summarize(
 
 def _arrange_communities(spool: Spool) -> array[int]:
     """Return the communities, parents first."""
-    nodes = [
-        row[0]
-        for row in spool.execute(
-            "SELECT sequence FROM command WHERE kind = ? ORDER BY sequence", (Kind.COMMUNITY,)
-        )
-    ]
+    rows = spool.execute(
+        "SELECT sequence FROM command WHERE kind = ? ORDER BY sequence", (Kind.COMMUNITY,)
+    )
+    nodes = array("I", (sequence for (sequence,) in rows))
     sources, targets = array("I"), array("I")
     for source, target in spool.execute(
         "SELECT r.source, c.sequence FROM reference r "

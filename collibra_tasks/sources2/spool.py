@@ -64,7 +64,7 @@ class SpooledCommand(NamedTuple):
 BUFFER_SIZE: Final = 500
 """Number of commands per insert."""
 
-CACHE_KIB: Final = 24 * 1024
+CACHE_KIB: Final = 8 * 1024
 """Memory for SQLite's page cache and its sorts."""
 
 _SCHEMA: Final = """
@@ -94,7 +94,7 @@ CREATE TABLE target (
 INSERT INTO target
     SELECT r.label, COALESCE(c.sequence, a.sequence), COALESCE(c.kind, a.kind),
         CASE WHEN c.sequence IS NULL AND a.kind = 2 THEN a.label END, 0
-    FROM (SELECT DISTINCT label FROM reference WHERE role IN (1, 2)) r
+    FROM (SELECT label FROM reference WHERE role IN (1, 2) GROUP BY label) r
     LEFT JOIN command c ON c.kind = 2 AND c.label = r.label
     LEFT JOIN command a ON c.sequence IS NULL
         AND a.sequence = (SELECT MIN(source) FROM alias WHERE alias.label = r.label);

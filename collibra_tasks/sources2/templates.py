@@ -95,9 +95,7 @@ class _CommandNode:
         self._table = table
         self._identifier_texts: list[str] | None = None
         if not names_in(command["identifier"]) and self._node.columns:
-            self._identifier_texts = [
-                text for text in iter_texts(command["identifier"]) if not PLACEHOLDER.search(text)
-            ]
+            self._identifier_texts = list(iter_texts(command["identifier"], keys=False))
         self._rows = 0
 
     @property
@@ -155,7 +153,7 @@ def bind_template(
 def _refuse_constant_template(commands: Sequence[dict[str, Any]], table: Columns) -> None:
     if names_in(commands):
         return  # refused at the second row; a table of one row may have a constant identifier
-    texts = [text for command in commands for text in iter_texts(command["identifier"])]
+    texts = [each for command in commands for each in iter_texts(command["identifier"], keys=False)]
     raise TemplateError(
         "the template has no placeholder, so that all rows are equal. Write a placeholder such as "
         f"{suggest_placeholder(texts, table)} in the identifier."

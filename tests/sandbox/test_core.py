@@ -1,11 +1,11 @@
-"""Version, account and statuses."""
+"""Version, base URL and statuses."""
 
 from typing import Any
 
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.sandbox.caller import MISSING, Caller
+from tests.support.api_client import MISSING, ApiClient
 
 INFO = "/rest/2.0/application/info"
 STATUSES = "/rest/2.0/statuses"
@@ -14,32 +14,61 @@ STATUSES = "/rest/2.0/statuses"
 @pytest.mark.parametrize(
     ("version", "major"), [("2022.05.3", 2022), ("2026.07.0-beta", 2026), ("next", 0)]
 )
-def test_the_version_is_told_as_it_is(version: str, major: int) -> None:
-    """Whatever the version looks like, it is shown in full and as numbers where it has any."""
-    with Sandbox(version=version) as tenant, Caller(tenant, auth=None) as caller:
-        told = caller.get(INFO).json()["version"]
+def test_version_is_reported_as_it_is(version: str, major: int) -> None:
+    """Any version is reported as text, and as numbers if it begins with them."""
+    with ApiClient(Sandbox(version=version)) as client:
+        reported = client.get(INFO).json()["version"]
 
-    assert (version, major) == (told["fullVersion"], told["major"])
-
-
-def test_a_version_may_be_kept_secret() -> None:
-    """A tenant may tell no version at all."""
-    with Sandbox(version=None) as tenant, Caller(tenant, auth=None) as caller:
-        assert caller.get(INFO).json()["version"] is None
+    assert (version, major) == (reported["fullVersion"], reported["major"])
 
 
-def test_system_statuses_are_the_documented_ones(caller: Caller) -> None:
-    """Missing from source has its documented id, and the id is found again by name."""
-    assert "Missing from source" == caller.get(f"{STATUSES}/{MISSING}").json()["name"]
-    assert MISSING == caller.get(f"{STATUSES}/name/Missing%20from%20source").json()["id"]
+def test_version_may_be_absent() -> None:
+    """A tenant may report no version."""
+    with ApiClient(Sandbox(version=None)) as client:
+        assert client.get(INFO).json()["version"] is None
+
+
+def test_version_may_change(client: ApiClient) -> None:
+    """set_version changes the version of a running tenant."""
+    client.tenant.set_version("2026.10.0")
+
+    assert (2026, 10) == tuple(client.get(INFO).json()["version"][k] for k in ("major", "minor"))
+
+
+def test_base_url_is_reported(client: ApiClient) -> None:
+    """The reported base URL is the sandbox's own, unless it is set."""
+    assert client.tenant.url == client.get(INFO).json()["baseUrl"]
+
+    client.tenant.configure(reported_base_url="https://tenant.collibra.com")
+    assert "https://tenant.collibra.com" == client.get(INFO).json()["baseUrl"]
+
+
+def test_base_url_may_be_absent() -> None:
+    """With reported_base_url=None the field is absent."""
+    with ApiClient(Sandbox(reported_base_url=None)) as client:
+        assert "baseUrl" not in client.get(INFO).json()
+
+
+def test_unknown_setting_is_refused(tenant: Sandbox) -> None:
+    """A misspelt setting raises a TypeError, at creation and later."""
+    with pytest.raises(TypeError, match="batch_name"):
+        Sandbox(batch_name="x")
+    with pytest.raises(TypeError, match="batch_name"):
+        tenant.configure(batch_name="x")
+
+
+def test_status_has_its_documented_id(client: ApiClient) -> None:
+    """Missing from source has its documented ID, and the ID is found by name."""
+    assert "Missing from source" == client.get(f"{STATUSES}/{MISSING}").json()["name"]
+    assert MISSING == client.get(f"{STATUSES}/name/Missing%20from%20source").json()["id"]
 
 
 @pytest.mark.parametrize("path", [f"{STATUSES}/{MISSING[:-1]}9", f"{STATUSES}/name/Nowhere"])
-def test_an_unknown_status_is_not_found(caller: Caller, path: str) -> None:
-    """A status that does not exist answers 404 in the envelope."""
-    answer = caller.get(path)
+def test_unknown_status_is_not_found(client: ApiClient, path: str) -> None:
+    """An unknown status is 404 in the envelope."""
+    response = client.get(path)
 
-    assert (404, "notFound") == (answer.status_code, answer.json()["errorCode"])
+    assert (404, "notFound") == (response.status_code, response.json()["errorCode"])
 
 
 @pytest.mark.parametrize(
@@ -55,9 +84,9 @@ def test_an_unknown_status_is_not_found(caller: Caller, path: str) -> None:
         ),
     ],
 )
-def test_statuses_are_found_by_name(caller: Caller, query: Any, found: list[str]) -> None:
-    """Only EXACT minds capitals, and ANYWHERE is the default."""
-    listed = caller.get(STATUSES, **query).json()
+def test_statuses_are_found_by_name(client: ApiClient, query: Any, found: list[str]) -> None:
+    """Only EXACT is case-sensitive, and ANYWHERE is the default."""
+    listed = client.get(STATUSES, **query).json()
     names = [status["name"] for status in listed["results"]]
 
     assert found == names
@@ -73,14 +102,14 @@ def test_statuses_are_found_by_name(caller: Caller, query: Any, found: list[str]
         ({"countLimit": 5}, 23, 5),
     ],
 )
-def test_pages_go_by_offset(caller: Caller, query: Any, shown: int, total: int) -> None:
+def test_pages_go_by_offset(client: ApiClient, query: Any, shown: int, total: int) -> None:
     """A limit of 0 is the default, and a count can be limited or skipped."""
-    listed = caller.get(STATUSES, **query).json()
+    listed = client.get(STATUSES, **query).json()
 
     assert (shown, total) == (len(listed["results"]), listed["total"])
 
 
 @pytest.mark.parametrize("query", [{"limit": 1001}, {"offset": -1}, {"limit": "many"}])
-def test_a_page_has_its_limits(caller: Caller, query: Any) -> None:
-    """Figures out of range are refused."""
-    assert 400 == caller.get(STATUSES, **query).status_code
+def test_page_parameters_have_limits(client: ApiClient, query: Any) -> None:
+    """Values out of range are refused."""
+    assert 400 == client.get(STATUSES, **query).status_code

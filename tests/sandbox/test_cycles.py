@@ -1,210 +1,253 @@
-"""What the stand-in tenant does with cycles, as Collibra documents it."""
+"""Cycles and their finalization, and the hash cache."""
 
-import json
-from typing import Any
-
-import httpx
 import pytest
 
-from collibra_tasks.models import MISSING_FROM_SOURCE
-from collibra_tasks.sandbox import Sandbox
-from tests.sandbox.caller import NO_TLS
+from tests.support.api_client import (
+    CANDIDATE,
+    MISSING,
+    NOWHERE,
+    ApiClient,
+    asset,
+    described,
+    fields,
+)
 
-DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
-CANDIDATE = "00000000-0000-0000-0000-000000005008"
-SYNCHRONIZE = "/rest/2.0/import/synchronize/nightly"
-
-
-def ask(tenant: Sandbox, method: str, path: str, **request: Any) -> httpx.Response:
-    auth = (tenant.username, tenant.password)
-    return httpx.request(method, tenant.url + path, auth=auth, verify=NO_TLS, **request)
-
-
-def send(tenant: Sandbox, *names: str, **parts: str) -> httpx.Response:
-    commands = [
-        {
-            "resourceType": "Asset",
-            "identifier": {"name": name, "domain": DOMAIN},
-            "type": {"name": "Table"},
-        }
-        for name in names
-    ]
-    files = {"file": ("tables.json", json.dumps(commands))}
-    return ask(tenant, "POST", f"{SYNCHRONIZE}/batch/json-job", files=files, data=parts)
+KEY = ("Warehouse", "Tables", "a")
+SYNCHRONIZE = "/rest/2.0/import/synchronize"
 
 
-def finalize(tenant: Sandbox, **parts: str) -> httpx.Response:
-    files = {name: (None, value) for name, value in (parts or {"foo": "bar"}).items()}
-    return ask(tenant, "POST", f"{SYNCHRONIZE}/finalize/job", files=files)
+def statuses(client: ApiClient) -> dict[str, str]:
+    return {asset.name: asset.status_id for asset in client.tenant.assets().values()}
 
 
-def mark(tenant: Sandbox) -> httpx.Response:
-    return finalize(
-        tenant, finalizationStrategy="CHANGE_STATUS", missingAssetStatusId=MISSING_FROM_SOURCE
-    )
+def test_finalization_without_strategy_deletes(client: ApiClient) -> None:
+    """A finalization that names no strategy removes the missing assets."""
+    client.batch(asset("a"), asset("b"))
+    client.finalize(foo="bar")
+    client.batch(asset("a"))
+    client.finalize(foo="bar")
+
+    assert {"a"} == client.tenant.asset_names()
 
 
-def statuses(tenant: Sandbox) -> dict[str, str]:
-    return {asset.name: asset.status_id for asset in tenant.assets().values()}
+def test_change_status_marks_and_restores(client: ApiClient) -> None:
+    """An asset that comes back leaves the status for the default status of its type."""
+    client.batch(asset("a"), asset("b"))
+    client.mark_missing()
+    client.batch(asset("a"))
+    client.mark_missing()
+    assert {"a": CANDIDATE, "b": MISSING} == statuses(client)
+
+    client.batch(asset("a"), asset("b"))
+    client.mark_missing()
+    assert {"a": CANDIDATE, "b": CANDIDATE} == statuses(client)
 
 
-def test_left_to_itself_it_deletes(tenant: Sandbox) -> None:
-    """A finalization that names no strategy removes what did not come back."""
-    send(tenant, "a", "b")
-    finalize(tenant)
-    send(tenant, "a")
-    finalize(tenant)
-
-    assert {"a"} == tenant.asset_names()
-
-
-def test_marking_and_restoring(tenant: Sandbox) -> None:
-    """An asset that comes back leaves the status again, for its type's default one."""
-    send(tenant, "a", "b")
-    mark(tenant)
-    send(tenant, "a")
-    mark(tenant)
-    assert {"a": CANDIDATE, "b": MISSING_FROM_SOURCE} == statuses(tenant)
-
-    send(tenant, "a", "b")
-    mark(tenant)
-    assert {"a": CANDIDATE, "b": CANDIDATE} == statuses(tenant)
-
-
-def test_ignoring_leaves_and_does_not_restore(tenant: Sandbox) -> None:
+def test_ignore_neither_marks_nor_restores(client: ApiClient) -> None:
     """IGNORE neither marks what is missing nor restores what came back."""
-    send(tenant, "a", "b")
-    mark(tenant)
-    send(tenant, "a")
-    mark(tenant)
-    send(tenant, "a", "b")
-    finalize(tenant, finalizationStrategy="IGNORE")
+    client.batch(asset("a"), asset("b"))
+    client.mark_missing()
+    client.batch(asset("a"))
+    client.mark_missing()
+    client.batch(asset("a"), asset("b"))
+    client.finalize()
 
-    assert MISSING_FROM_SOURCE == statuses(tenant)["b"]
-
-
-def test_a_second_finalization_finds_everything_missing(tenant: Sandbox) -> None:
-    """Finalizing twice closes an empty cycle: this is why nobody may do it by accident."""
-    send(tenant, "a", "b")
-    finalize(tenant, finalizationStrategy="REMOVE_RESOURCES")
-    assert {"a", "b"} == tenant.asset_names()
-
-    finalize(tenant, finalizationStrategy="REMOVE_RESOURCES")
-    assert set() == tenant.asset_names()
-    assert 2 == tenant.finalizations
+    assert MISSING == statuses(client)["b"]
 
 
-def test_synchronizations_do_not_see_each_other(tenant: Sandbox) -> None:
-    """What came under another ID is never missing under this one."""
-    send(tenant, "a")
-    finalize(tenant)
-    files = {"finalizationStrategy": (None, "REMOVE_RESOURCES")}
-    ask(tenant, "POST", "/rest/2.0/import/synchronize/other/finalize/job", files=files)
+def test_restoring_needs_the_same_status(client: ApiClient) -> None:
+    """An asset that comes back stays marked if the cycle ends with another status."""
+    obsolete = MISSING.replace("5066", "5011")
+    for names, status in (("ab", MISSING), ("a", MISSING), ("ab", obsolete)):
+        client.batch(*map(asset, names))
+        client.mark_missing(status)
 
-    assert {"a"} == tenant.asset_names()
+    assert MISSING == statuses(client)["b"]
 
 
-def test_a_forgotten_synchronization_misses_nothing(tenant: Sandbox) -> None:
-    """After forgetting, assets that do not come back stay for ever."""
-    send(tenant, "a", "b")
-    finalize(tenant)
-    assert 204 == ask(tenant, "DELETE", SYNCHRONIZE).status_code
-    send(tenant, "a")
-    finalize(tenant)
+def test_second_finalization_finds_everything_missing(client: ApiClient) -> None:
+    """A second finalization ends an empty cycle, and removes everything."""
+    client.batch(asset("a"), asset("b"))
+    client.remove_missing()
+    assert {"a", "b"} == client.tenant.asset_names()
 
-    assert {"a", "b"} == tenant.asset_names()
+    client.remove_missing()
+    assert set() == client.tenant.asset_names()
+    assert 2 == client.tenant.finalizations
+
+
+def test_synchronizations_are_independent(client: ApiClient) -> None:
+    """Assets of one synchronization are never missing in another."""
+    client.batch(asset("a"))
+    client.remove_missing()
+    client.finalize("other", finalizationStrategy="REMOVE_RESOURCES")
+
+    assert {"a"} == client.tenant.asset_names()
+
+
+def test_forgotten_synchronization_misses_nothing(client: ApiClient) -> None:
+    """After a deletion of the synchronization, assets that do not come back stay."""
+    client.batch(asset("a"), asset("b"))
+    client.remove_missing()
+    assert 204 == client.http.delete(f"{SYNCHRONIZE}/nightly").status_code
+    client.batch(asset("a"))
+    client.remove_missing()
+
+    assert {"a", "b"} == client.tenant.asset_names()
+
+
+def test_edit_by_hand_stays_until_evicted(client: ApiClient) -> None:
+    """An unchanged command is not executed again, unless the cache was evicted."""
+    client.batch(described("a", "source"))
+    client.finalize()
+    client.tenant.edit_asset(KEY, attributes={"Description": ("by hand",)})
+    client.batch(described("a", "source"))
+    client.finalize()
+    assert ("by hand",) == client.tenant.assets()[KEY].attributes["Description"]
+
+    assert 204 == client.http.delete(f"{SYNCHRONIZE}/nightly/evict").status_code
+    client.batch(described("a", "source"))
+    assert ("source",) == client.tenant.assets()[KEY].attributes["Description"]
+
+
+def test_removal_by_hand_is_not_repaired(client: ApiClient) -> None:
+    """Unchanged commands do not restore an asset that a person removed."""
+    client.batch(asset("a"))
+    client.finalize()
+    client.tenant.remove_asset(KEY)
+    client.batch(asset("a"))
+
+    assert set() == client.tenant.asset_names()
+
+
+def test_unchanged_command_counts_as_present(client: ApiClient) -> None:
+    """A command that is skipped as unchanged still counts for the comparison."""
+    for _ in range(3):
+        job = client.batch(asset("a"))
+        client.remove_missing()
+
+    assert {"a"} == client.tenant.asset_names("nightly")
+    assert {} == client.counters(job)
+
+
+def test_removed_asset_comes_back(client: ApiClient) -> None:
+    """After a cycle without it, an asset's command is executed again."""
+    client.batch(asset("a"), asset("b"))
+    client.remove_missing()
+    client.batch(asset("b"))
+    client.remove_missing()
+    client.batch(asset("a"), asset("b"))
+
+    assert {"a", "b"} == client.tenant.asset_names()
+
+
+def test_eviction_does_not_stop_tracking(client: ApiClient) -> None:
+    """Assets are still found missing after an eviction."""
+    client.batch(asset("a"), asset("b"))
+    client.finalize()
+    client.http.delete(f"{SYNCHRONIZE}/nightly/evict")
+    client.batch(asset("a"))
+    client.remove_missing()
+
+    assert {"a"} == client.tenant.asset_names()
+
+
+def test_only_assets_go_missing(client: ApiClient) -> None:
+    """Communities and domains stay when no cycle mentions them any more."""
+    community = {"resourceType": "Community", "identifier": {"name": "Warehouse"}}
+    client.batch(community, asset("a"))
+    client.remove_missing()
+    client.remove_missing()
+
+    assert {} == client.tenant.assets()
+    assert {"updated": 1} == client.counters(client.batch(community), "COMMUNITY")
+
+
+def test_plain_imports_are_not_tracked(client: ApiClient) -> None:
+    """Assets of a plain import are never missing."""
+    client.import_plainly(asset("a"))
+    client.batch(asset("b"))
+    client.remove_missing()
+    client.remove_missing()
+
+    assert {"a"} == client.tenant.asset_names()
+
+
+def test_synchronizations_are_listed(client: ApiClient) -> None:
+    """A synchronization exists from its first batch on, and is listed by its ID."""
+    assert client.get(f"{SYNCHRONIZE}/exists/nightly").json() is False
+    client.batch(asset("a"))
+
+    assert client.get(f"{SYNCHRONIZE}/exists/nightly").json() is True
+    assert [{"synchronizationId": "nightly"}] == client.get(SYNCHRONIZE).json()["results"]
+
+
+@pytest.mark.parametrize("path", ["nightly", "nightly/evict"])
+def test_unknown_synchronization_can_be_deleted_and_evicted(client: ApiClient, path: str) -> None:
+    """Both respond 204 for an unknown synchronization, and do not create it."""
+    assert 204 == client.http.delete(f"{SYNCHRONIZE}/{path}").status_code
+    assert client.get(f"{SYNCHRONIZE}/exists/nightly").json() is False
+
+
+@pytest.mark.parametrize(("path", "exists"), [("nightly", False), ("nightly/evict", True)])
+def test_evicted_synchronization_exists(client: ApiClient, path: str, *, exists: bool) -> None:
+    """An evicted synchronization still exists, a deleted one does not."""
+    client.batch(asset("a"))
+    client.http.delete(f"{SYNCHRONIZE}/{path}")
+
+    assert exists == client.get(f"{SYNCHRONIZE}/exists/nightly").json()
+    assert {"a"} == client.tenant.asset_names()
+
+
+def test_finalization_of_unknown_synchronization_changes_nothing(client: ApiClient) -> None:
+    """A finalization of an unknown synchronization is accepted and does not create it."""
+    assert 200 == client.finalize("unknown").status_code
+    assert 1 == client.tenant.finalizations_of("unknown")
+    assert client.get(f"{SYNCHRONIZE}/exists/unknown").json() is False
+
+
+def test_batch_that_ends_late_belongs_to_the_next_cycle(client: ApiClient) -> None:
+    """A finalization does not wait for earlier batches."""
+    client.batch(asset("a"))
+    client.remove_missing()
+    client.tenant.run_jobs_for(60)
+    client.batch(asset("a"))
+    client.tenant.run_jobs_for(0)
+    client.remove_missing()
+
+    assert set() == client.tenant.asset_names()
+
+
+def test_simulated_batch_is_real(client: ApiClient) -> None:
+    """Synchronization ignores simulation."""
+    client.batch(asset("a"), simulation="true")
+
+    assert {"a"} == client.tenant.asset_names()
+
+
+def test_unknown_status_fails_the_job(client: ApiClient) -> None:
+    """A status that does not exist is accepted, fails as a job and leaves the cycle open."""
+    client.batch(asset("a"))
+    assert ("ERROR", "FAILURE") == client.end_of(client.mark_missing(NOWHERE))
+
+    client.remove_missing()
+    assert {"a"} == client.tenant.asset_names()
 
 
 @pytest.mark.parametrize(
-    ("request_", "taken"),
+    ("request_", "accepted"),
     [
         ({"files": {"foo": (None, "bar")}}, 1),
         ({"data": {"finalizationStrategy": "IGNORE"}}, 0),
-        ({"files": {"finalizationStrategy": (None, "DESTROY")}}, 0),
-        ({"files": {"finalizationStrategy": (None, "CHANGE_STATUS")}}, 0),
+        ({"files": fields(finalizationStrategy="DESTROY")}, 0),
+        ({"files": fields(finalizationStrategy="CHANGE_STATUS")}, 0),
     ],
 )
-def test_the_body_follows_the_rules(tenant: Sandbox, request_: dict[str, Any], taken: int) -> None:
-    """At least one part, real multipart, a known strategy, and a status where one is needed."""
-    answer = ask(tenant, "POST", f"{SYNCHRONIZE}/finalize/job", **request_)
+def test_finalization_form_follows_the_rules(
+    client: ApiClient, request_: dict[str, dict[str, str]], accepted: int
+) -> None:
+    """At least one part, multipart, a known strategy, and a status if one is needed."""
+    response = client.http.post(f"{SYNCHRONIZE}/nightly/finalize/job", **request_)  # type: ignore[arg-type]
 
-    assert bool(taken) == answer.is_success
-    assert taken == tenant.finalizations
-
-
-def test_nobody_asks_without_showing_who_they_are(tenant: Sandbox) -> None:
-    """Only the release is told to everybody."""
-    assert 200 == httpx.get(f"{tenant.url}/rest/2.0/application/info", verify=NO_TLS).status_code
-    assert 401 == httpx.get(f"{tenant.url}/rest/2.0/users/current", verify=NO_TLS).status_code
-
-
-def test_no_scope_is_granted(tenant: Sandbox) -> None:
-    """The token endpoint refuses any scope, as Collibra's does."""
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": tenant.client_id,
-        "client_secret": tenant.client_secret,
-    }
-    address = f"{tenant.url}/rest/oauth/v2/token"
-
-    assert 3600 == httpx.post(address, data=form, verify=NO_TLS).json()["expires_in"]
-    refused = httpx.post(address, data=form | {"scope": "dgc"}, verify=NO_TLS)
-    assert "invalid_scope" == refused.json()["error"]
-
-
-def test_the_two_job_apis_use_their_own_words(tenant: Sandbox) -> None:
-    """A broken job is ERROR with epoch dates in the older API, FAILED with ISO dates in v1."""
-    tenant.end_jobs_as("ERROR", "FAILURE")
-    job_id = finalize(tenant).json()["id"]
-    older = ask(tenant, "GET", f"/rest/2.0/jobs/{job_id}").json()
-    current = ask(tenant, "GET", f"/rest/jobs/v1/jobs/{job_id}").json()
-
-    assert ("ERROR", "FAILED") == (older["state"], current["state"])
-    assert isinstance(older["createdOn"], int)
-    assert isinstance(current["createdOn"], str)
-    assert tenant.user_id == older["userId"] == current["user"]
-
-
-def test_results_wait_for_the_end(tenant: Sandbox) -> None:
-    """A summary is refused while the job runs, and unknown for no job."""
-    tenant.run_jobs_for(60)
-    job_id = send(tenant, "a").json()["id"]
-    summary = f"/rest/2.0/import/results/{job_id}/summary"
-    assert 400 == ask(tenant, "GET", summary).status_code
-
-    tenant.finish_jobs()
-    assert 0 == ask(tenant, "GET", summary).json()["errorsCount"]
-    assert 404 == ask(tenant, "GET", summary.replace(job_id, tenant.user_id)).status_code
-
-
-@pytest.mark.parametrize(("version", "left"), [("2026.07.0", 1), ("2026.06.0", 0)])
-def test_a_bad_command_counts_by_the_release(version: str, left: int) -> None:
-    """From 2026.07 on the good commands of a batch stay; before, all is rolled back."""
-    with Sandbox(version=version) as tenant:
-        good = {
-            "resourceType": "Asset",
-            "identifier": {"name": "a", "domain": DOMAIN},
-            "type": {"name": "Table"},
-        }
-        content = json.dumps([good, {"resourceType": "Asset"}])
-        files = {"file": ("tables.json", content)}
-        job_id = ask(tenant, "POST", f"{SYNCHRONIZE}/batch/json-job", files=files).json()["id"]
-        errors = ask(tenant, "GET", f"/rest/2.0/import/results/{job_id}/errors").json()["results"]
-
-        assert left == len(tenant.assets())
-        assert [[1]] == [error["command"]["indices"] for error in errors]
-
-
-def test_a_held_answer_shows_what_was_done(tenant: Sandbox) -> None:
-    """A request can be held after the tenant acted, and its answer let go."""
-    import threading
-
-    hold = tenant.hold_next_answer()
-    asking = threading.Thread(target=lambda: finalize(tenant))
-    asking.start()
-    assert hold.reached.wait(5)
-
-    assert 1 == tenant.finalizations
-    hold.release()
-    asking.join(5)
-    assert not asking.is_alive()
+    assert bool(accepted) == response.is_success
+    assert accepted == client.tenant.finalizations

@@ -1,26 +1,26 @@
-"""What a finalization may ask, and how the request is written."""
+"""The form of a finalization request."""
 
 from typing import Any
 
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.sandbox.caller import MISSING, Caller, asset, fields
+from tests.support.api_client import MISSING, ApiClient, asset, fields
 
 FINALIZE = "/rest/2.0/import/synchronize/nightly/finalize/job"
 CHANGE_STATUS = {"finalizationStrategy": (None, "CHANGE_STATUS")}
 OLD_PARAMETER = f'{{"STATUS_ID": "{MISSING}"}}'
 
 
-def two_cycles(caller: Caller, files: Any) -> int:
-    caller.batch(asset("a"), asset("b"))
-    caller.finalize()
-    caller.batch(asset("a"))
-    return caller.http.post(FINALIZE, files=files).status_code
+def two_cycles(client: ApiClient, files: Any) -> int:
+    client.batch(asset("a"), asset("b"))
+    client.finalize()
+    client.batch(asset("a"))
+    return client.http.post(FINALIZE, files=files).status_code
 
 
-def status_of_b(caller: Caller) -> str:
-    return caller.tenant.assets()["Warehouse", "Tables", "b"].status_id
+def status_of_b(client: ApiClient) -> str:
+    return client.tenant.assets()["Warehouse", "Tables", "b"].status_id
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,10 @@ def status_of_b(caller: Caller) -> str:
         CHANGE_STATUS | {"missingAssetStatusId": (None, MISSING), "simulation": (None, "true")},
     ],
 )
-def test_the_status_is_told_in_either_way(caller: Caller, files: Any) -> None:
+def test_status_is_given_in_two_ways(client: ApiClient, files: Any) -> None:
     """Both parameters work, as fields and as files; unknown parts and simulation are ignored."""
-    assert 200 == two_cycles(caller, files)
-    assert MISSING == status_of_b(caller)
+    assert 200 == two_cycles(client, files)
+    assert MISSING == status_of_b(client)
 
 
 @pytest.mark.parametrize(
@@ -50,21 +50,23 @@ def test_the_status_is_told_in_either_way(caller: Caller, files: Any) -> None:
         fields(finalizationStrategy=""),
     ],
 )
-def test_a_bad_form_is_refused(caller: Caller, files: Any) -> None:
-    """What breaks the rules is refused at once, and nothing is taken."""
-    assert 400 == two_cycles(caller, files)
-    assert 1 == caller.tenant.finalizations
+def test_bad_form_is_refused(client: ApiClient, files: Any) -> None:
+    """A form that breaks the rules is refused at once, and no job starts."""
+    assert 400 == two_cycles(client, files)
+    assert 1 == client.tenant.finalizations
 
 
 @pytest.mark.parametrize(
     ("version", "status"), [("2022.07.0", 400), ("2022.08.0", 200), (None, 200), ("next", 200)]
 )
 def test_old_tenants_know_only_the_old_parameter(version: str | None, status: int) -> None:
-    """Before 2022.08 missingAssetStatusId is just another unknown part."""
-    with Sandbox(version=version) as tenant, Caller(tenant) as caller:
-        answer = caller.finalize(finalizationStrategy="CHANGE_STATUS", missingAssetStatusId=MISSING)
+    """Before 2022.08 missingAssetStatusId is an unknown part."""
+    with ApiClient(Sandbox(version=version)) as client:
+        response = client.finalize(
+            finalizationStrategy="CHANGE_STATUS", missingAssetStatusId=MISSING
+        )
 
-    assert status == answer.status_code
+    assert status == response.status_code
 
 
 @pytest.mark.parametrize(
@@ -78,49 +80,42 @@ def test_old_tenants_know_only_the_old_parameter(version: str | None, status: in
         ("application/json", b"{}", 415),
     ],
 )
-def test_only_real_multipart_is_read(
-    caller: Caller, content_type: str, body: bytes, status: int
+def test_only_multipart_is_parsed(
+    client: ApiClient, content_type: str, body: bytes, status: int
 ) -> None:
     """A form without parts, without a boundary or of another type is refused."""
-    answer = caller.http.post(FINALIZE, content=body, headers={"Content-Type": content_type})
+    response = client.http.post(FINALIZE, content=body, headers={"Content-Type": content_type})
 
-    assert status == answer.status_code
-    assert 0 == caller.tenant.finalizations
-
-
-def test_an_unknown_status_fails_the_job(caller: Caller) -> None:
-    """A status that does not exist is taken, fails as a job and leaves the cycle open."""
-    nowhere = MISSING[:-1] + "9"
-    caller.batch(asset("a"))
-    job = caller.finalize(finalizationStrategy="CHANGE_STATUS", missingAssetStatusId=nowhere)
-    assert ("ERROR", "FAILURE") == caller.ended(job.json()["id"])
-
-    caller.remove_missing()
-    assert {"a"} == caller.tenant.asset_names()
+    assert status == response.status_code
+    assert 0 == client.tenant.finalizations
 
 
 @pytest.mark.parametrize(
-    ("written", "synchronization_id"),
+    ("path", "synchronization_id"),
     [("a%20b", "a b"), ("a%2Fb", "a/b"), ("%C3%BC" * 50, "ü" * 50), ("exists", "exists")],
 )
-def test_ids_are_decoded(caller: Caller, written: str, synchronization_id: str) -> None:
-    """A synchronization id may hold anything, up to 50 characters once it is decoded."""
-    assert 200 == caller.finalize(written).status_code
-    assert 1 == caller.tenant.finalizations_of(synchronization_id)
-    assert synchronization_id == caller.tenant.finalization_requests[0].synchronization_id
+@pytest.mark.parametrize("name", ["client", "socket_client"])
+def test_ids_are_decoded(
+    request: pytest.FixtureRequest, name: str, path: str, synchronization_id: str
+) -> None:
+    """A synchronization ID may contain any character, up to 50 of them after decoding."""
+    client: ApiClient = request.getfixturevalue(name)
+    assert 200 == client.finalize(path).status_code
+    assert 1 == client.tenant.finalizations_of(synchronization_id)
+    assert synchronization_id == client.tenant.finalization_requests[0].synchronization_id
 
 
-def test_an_id_can_be_too_long(caller: Caller) -> None:
-    """51 characters are refused by what writes, and not by what reads."""
-    assert 400 == caller.finalize("x" * 51).status_code
-    exists = caller.get(f"/rest/2.0/import/synchronize/exists/{'x' * 51}")
+def test_id_has_at_most_50_characters(client: ApiClient) -> None:
+    """51 characters are refused by requests that write, and not by those that read."""
+    assert 400 == client.finalize("x" * 51).status_code
+    exists = client.get(f"/rest/2.0/import/synchronize/exists/{'x' * 51}")
     assert exists.json() is False
 
 
-def test_the_request_is_kept_as_it_came(caller: Caller) -> None:
-    """What a finalization said can be read afterwards, part by part."""
-    caller.finalize(finalizationStrategy="IGNORE", sendNotification="true")
-    (request,) = caller.tenant.finalization_requests
+def test_finalization_request_is_recorded(client: ApiClient) -> None:
+    """The parts and headers of a finalization can be read afterwards."""
+    client.finalize(finalizationStrategy="IGNORE", sendNotification="true")
+    (request,) = client.tenant.finalization_requests
 
     assert "IGNORE" == request.parts["finalizationStrategy"].value
     assert b"true" == request.parts["sendNotification"].content

@@ -1,4 +1,4 @@
-"""Collibra's own generated clients drive the sandbox, as they would drive a tenant."""
+"""Collibra's official generated clients drive the sandbox as they drive a tenant."""
 
 import json
 from collections.abc import Iterator
@@ -14,16 +14,14 @@ from collibra_importer.api.import_results_api import (  # type: ignore[import-un
     ImportResultsApi,
 )
 
-from collibra_tasks import MISSING_FROM_SOURCE
 from collibra_tasks.sandbox import Sandbox
-
-DOMAIN = {"name": "Sales schema", "community": {"name": "Data Warehouse"}}
+from tests.support.api_client import MISSING, asset
 
 
 @pytest.fixture(autouse=True)
 def _headers_as_urllib3_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def getheader(answer: Any, name: str, default: str | None = None) -> str | None:
-        found: str | None = answer.urllib3_response.headers.get(name, default)
+    def getheader(response: Any, name: str, default: str | None = None) -> str | None:
+        found: str | None = response.urllib3_response.headers.get(name, default)
         return found
 
     monkeypatch.setattr(collibra_importer.rest.RESTResponse, "getheader", getheader)
@@ -39,31 +37,23 @@ def connected(module: Any, tenant: Sandbox) -> Iterator[Any]:
 
 
 @pytest.fixture
-def importer(tenant: Sandbox) -> Iterator[Any]:
-    yield from connected(collibra_importer, tenant)
+def importer(served: Sandbox) -> Iterator[Any]:
+    yield from connected(collibra_importer, served)
 
 
 @pytest.fixture
-def core(tenant: Sandbox) -> Iterator[Any]:
-    yield from connected(collibra_core, tenant)
+def core(served: Sandbox) -> Iterator[Any]:
+    yield from connected(collibra_core, served)
 
 
 def tables_file(folder: Path, count: int) -> str:
-    commands = [
-        {
-            "resourceType": "Asset",
-            "identifier": {"name": f"table_{number}", "domain": DOMAIN},
-            "type": {"name": "Table"},
-        }
-        for number in range(count)
-    ]
     path = folder / f"{count}-tables.json"
-    path.write_text(json.dumps(commands))
+    path.write_text(json.dumps([asset(f"table_{number}") for number in range(count)]))
     return str(path)
 
 
-def test_two_whole_cycles(importer: Any, core: Any, tmp_path: Path) -> None:
-    """Two cycles go through, and the second's summary counts the asset that did not come back."""
+def test_official_clients_run_two_cycles(importer: Any, core: Any, tmp_path: Path) -> None:
+    """Two cycles succeed, and the second summary counts the asset that did not come back."""
     imports, results, jobs = ImportApi(importer), ImportResultsApi(importer), JobsApi(core)
     assert imports.exists("nightly") is False
 
@@ -71,14 +61,12 @@ def test_two_whole_cycles(importer: Any, core: Any, tmp_path: Path) -> None:
         batch = imports.synchronize_batch_json_in_job(
             "nightly", file=tables_file(tmp_path, tables), file_name="tables.json"
         )
-        assert ("COMPLETED", "SUCCESS") == ended(jobs, batch.id)
+        assert ("COMPLETED", "SUCCESS") == end_of(jobs, batch.id)
         assert counted == counters(results, batch.id, "ASSET")
         final = imports.synchronize_finalize_in_job(
-            "nightly",
-            finalization_strategy="CHANGE_STATUS",
-            missing_asset_status_id=MISSING_FROM_SOURCE,
+            "nightly", finalization_strategy="CHANGE_STATUS", missing_asset_status_id=MISSING
         )
-        assert ("COMPLETED", "SUCCESS") == ended(jobs, final.id)
+        assert ("COMPLETED", "SUCCESS") == end_of(jobs, final.id)
 
     assert {"added": 0, "updated": 1} == counters(results, final.id, "ASSET")
     assert imports.exists("nightly") is True
@@ -86,14 +74,27 @@ def test_two_whole_cycles(importer: Any, core: Any, tmp_path: Path) -> None:
     assert ["nightly"] == [info.synchronization_id for info in found.results]
 
 
-def ended(jobs: Any, job_id: str) -> tuple[str, str]:
+def test_official_clients_list_errors(importer: Any, core: Any, tmp_path: Path) -> None:
+    """A plain import with a bad command has an error with its position."""
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps([asset("a"), {"resourceType": "Asset"}]))
+    job = ImportApi(importer).import_json_in_job(
+        file=str(path), file_name="bad.json", continue_on_error=True
+    )
+    assert ("COMPLETED", "COMPLETED_WITH_ERROR") == end_of(JobsApi(core), job.id)
+
+    (error,) = ImportResultsApi(importer).find_import_errors(job.id).results
+    assert [1] == error.command.indices
+
+
+def end_of(jobs: Any, job_id: str) -> tuple[str, str]:
     job = jobs.get_job(job_id)
     return job.state, job.result
 
 
 def counters(results: Any, job_id: str, resource_type: str) -> dict[str, int]:
     summary = results.get_import_job_summary(job_id)
-    for kind in summary.resource_types:
-        if kind.resource_type == resource_type:
-            return {"added": kind.counters.added, "updated": kind.counters.updated}
+    for one in summary.resource_types:
+        if one.resource_type == resource_type:
+            return {"added": one.counters.added, "updated": one.counters.updated}
     return {"added": 0, "updated": 0}

@@ -1,4 +1,4 @@
-"""The sandbox as a program of its own."""
+"""The sandbox as a program."""
 
 import signal
 import subprocess
@@ -6,11 +6,11 @@ import sys
 
 import httpx
 
-from tests.sandbox.caller import NO_TLS
+from tests.support.api_client import NO_TLS
 
 
-def test_its_first_lines_are_ready_for_a_shell() -> None:
-    """It prints its address, then variables to export, and ends quietly when it is told to."""
+def test_program_prints_url_and_variables() -> None:
+    """The program prints its URL, then variables to export, and ends on SIGTERM."""
     program = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "collibra_tasks.sandbox", "--version", "2025.11.0"],
         stdout=subprocess.PIPE,
@@ -20,18 +20,19 @@ def test_its_first_lines_are_ready_for_a_shell() -> None:
         assert program.stdout is not None
         url = program.stdout.readline().strip()
         lines = [program.stdout.readline().strip() for _ in range(3)]
-        told = dict(line.split("=", 1) for line in lines)
-        auth = (told["COLLIBRA_USERNAME"], told["COLLIBRA_PASSWORD"])
-        answer = httpx.get(f"{url}/rest/2.0/users/current", auth=auth, verify=NO_TLS)
+        variables = dict(line.split("=", 1) for line in lines)
+        auth = (variables["COLLIBRA_USERNAME"], variables["COLLIBRA_PASSWORD"])
+        user = httpx.get(f"{url}/rest/2.0/users/current", auth=auth, verify=NO_TLS)
         info = httpx.get(f"{url}/rest/2.0/application/info", verify=NO_TLS)
         program.send_signal(signal.SIGTERM)
         assert 0 == program.wait(10)
         others = program.stdout.read().splitlines()
 
-    assert url == told["COLLIBRA_BASE_URL"]
-    assert auth[0] == answer.json()["userName"]
+    assert url.startswith("http://127.0.0.1:")
+    assert url == variables["COLLIBRA_BASE_URL"]
+    assert auth[0] == user.json()["userName"]
     assert "2025.11.0" == info.json()["version"]["fullVersion"]
     assert all(line.startswith("# ") for line in others)
-    assert {"# COLLIBRA_TOKEN", "# COLLIBRA_CLIENT_ID", "# COLLIBRA_CLIENT_SECRET"} < {
-        line.partition("=")[0] for line in others
-    }
+    names = {line.partition("=")[0] for line in others}
+    assert {"# COLLIBRA_TOKEN", "# COLLIBRA_CLIENT_ID", "# COLLIBRA_CLIENT_SECRET"} < names
+    assert {"# COLLIBRA_TOKEN_URL", "# COLLIBRA_SCOPE", "# COLLIBRA_AUDIENCE"} < names

@@ -1,168 +1,201 @@
-"""The tenant on its socket, and without one."""
+"""The tenant on a socket, and as a transport."""
 
 import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from collibra_tasks.sandbox import Answer, Sandbox
-from tests.sandbox.caller import NO_TLS, Caller, FakeClock, asset
+from collibra_tasks.sandbox import Sandbox
+from tests.support.api_client import NO_TLS, ApiClient, asset
 
-BATCH = "/rest/2.0/import/synchronize/nightly/batch/json-job"
-
-
-def test_it_listens_on_loopback_only(tenant: Sandbox) -> None:
-    """The address is 127.0.0.1 and no other."""
-    assert "127.0.0.1" == urlsplit(tenant.url).hostname
+USER = "/rest/2.0/users/current"
 
 
-def test_every_answer_is_dated_by_the_tenant(caller: Caller, clock: FakeClock) -> None:
-    """Good answers, refusals and staged failures carry the tenant's own time."""
-    clock.advance(86400)
-    caller.tenant.fail_next(503, on="user")
-    for path in ("/rest/2.0/application/info", "/nowhere", "/rest/2.0/users/current"):
-        assert clock() == parsedate_to_datetime(caller.get(path).headers["Date"])
+def test_server_listens_on_loopback_only(served: Sandbox) -> None:
+    """The address is 127.0.0.1."""
+    assert "127.0.0.1" == urlsplit(served.url).hostname
 
 
-def test_a_path_to_nowhere_is_a_page(caller: Caller) -> None:
-    """What the tenant does not serve answers 404 in HTML."""
-    answer = caller.get("/rest/2.0/nowhere")
+def test_unknown_path_is_a_page(socket_client: ApiClient) -> None:
+    """A path that does not exist is 404 in HTML."""
+    response = socket_client.get("/rest/2.0/nowhere")
 
-    assert 404 == answer.status_code
-    assert answer.headers["Content-Type"].startswith("text/html")
+    assert 404 == response.status_code
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_many_threads_are_one_after_the_other(tenant: Sandbox) -> None:
-    """Requests at the same time lose nothing of each other."""
+def test_requests_of_many_threads_are_complete(served: Sandbox) -> None:
+    """Requests at the same time do not disturb each other."""
 
     def send(number: int) -> None:
-        with Caller(tenant) as caller:
-            caller.batch(asset(f"table {number}"))
+        with ApiClient(served, socket=True) as client:
+            client.batch(asset(f"table {number}"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(send, range(16)))
 
-    assert 16 == tenant.batches == len(tenant.assets())
+    assert 16 == served.batches == len(served.assets())
 
 
-def test_a_connection_is_kept(caller: Caller) -> None:
-    """Requests follow each other on one connection, a chunked one among them."""
-    caller.batch(asset("a"))
+def test_connection_stays_open(socket_client: ApiClient) -> None:
+    """Several requests use one connection, a chunked one among them."""
+    socket_client.batch(asset("a"))
     chunks = iter([b"--b\r\nContent-Disposition: form-data; ", b'name="foo"\r\n\r\nbar\r\n--b--'])
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     path = "/rest/2.0/import/synchronize/nightly/finalize/job"
-    assert 200 == caller.http.post(path, content=chunks, headers=headers).status_code
+    response = socket_client.http.post(path, content=chunks, headers=headers)
 
-    assert "bar" == caller.tenant.finalization_requests[0].parts["foo"].value
-
-
-def test_a_cautious_client_is_told_to_go_on(tenant: Sandbox) -> None:
-    """A client that asks before it sends its body is answered at once."""
-    head = f"GET /rest/2.0/application/info HTTP/1.1\r\nHost: {tenant.url}\r\n"
-    with socket.create_connection(("127.0.0.1", urlsplit(tenant.url).port), timeout=5) as client:
-        client.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 1\r\n\r\n".encode())
-        assert client.recv(1024).startswith(b"HTTP/1.1 100")
-        client.sendall(b"x")
-        assert client.recv(1024).startswith(b"HTTP/1.1 200")
+    assert 200 == response.status_code
+    assert "bar" == socket_client.tenant.finalization_requests[0].parts["foo"].value
 
 
-def unanswered(caller: Caller) -> None:
+def talk(served: Sandbox, *pieces: bytes) -> list[bytes]:
+    address = ("127.0.0.1", urlsplit(served.url).port)
+    with socket.create_connection(address, timeout=5) as connection:
+        replies = []
+        for piece in pieces:
+            connection.sendall(piece)
+            replies.append(connection.recv(1024))
+        return replies
+
+
+def test_expecting_client_gets_an_interim_response(served: Sandbox) -> None:
+    """A client that asks before it sends its body gets a 100 at once."""
+    head = f"GET /rest/2.0/application/info HTTP/1.1\r\nHost: {served.url}\r\n"
+    expect = f"{head}Expect: 100-continue\r\nContent-Length: 1\r\n\r\n".encode()
+    interim, final = talk(served, expect, b"x")
+
+    assert interim.startswith(b"HTTP/1.1 100")
+    assert final.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET http://elsewhere.invalid/ HTTP/1.1\r\n\r\n",
+        b"POST /idp/token HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    ],
+)
+def test_unreadable_request_is_refused(served: Sandbox, request_: bytes) -> None:
+    """A request that cannot be parsed is 400."""
+    (reply,) = talk(served, request_)
+
+    assert reply.startswith(b"HTTP/1.1 400")
+
+
+def cut(client: ApiClient) -> None:
     with pytest.raises(httpx.TransportError):
-        caller.finalize()
+        client.finalize()
 
 
 @pytest.mark.parametrize("held", [True, False])
 def test_stopping_does_not_wait(*, held: bool) -> None:
-    """Held and slow requests go unanswered when the tenant stops."""
+    """Held and slow requests get no response when the tenant stops."""
     tenant = Sandbox().start()
     hold = tenant.hold_next_answer(before_commit=held)
     tenant.answer_slowly(600)
-    caller = Caller(tenant)
-    asking = threading.Thread(target=unanswered, args=(caller,))
-    asking.start()
+    client = ApiClient(tenant, socket=True)
+    thread = threading.Thread(target=cut, args=(client,))
+    thread.start()
     assert hold.reached.wait(5)
     if not held:
         hold.release()
     tenant.stop()
-    asking.join(5)
-    caller.http.close()
+    thread.join(5)
+    client.http.close()
 
-    assert not asking.is_alive()
+    assert not thread.is_alive()
     assert (0 if held else 1) == tenant.finalizations
 
 
-def test_it_can_be_started_again() -> None:
-    """A stopped tenant keeps what it knows and serves again."""
+def test_tenant_can_be_started_again() -> None:
+    """A stopped tenant keeps its content and serves again."""
     tenant = Sandbox().start()
-    with Caller(tenant) as caller:
-        caller.batch(asset("a"))
+    with ApiClient(tenant, socket=True) as client:
+        client.batch(asset("a"))
     tenant.stop()
     tenant.stop()
-    with tenant, Caller(tenant) as caller:
-        caller.batch(asset("b"))
+    with tenant, ApiClient(tenant, socket=True) as client:
+        client.batch(asset("b"))
 
     assert {"a", "b"} == tenant.asset_names()
 
 
-def test_a_hold_does_not_outlive_a_stop() -> None:
-    """A hold that nobody reached is gone when the tenant serves again."""
+def test_hold_ends_with_a_stop() -> None:
+    """A hold that no request reached is gone when the tenant serves again."""
     tenant = Sandbox().start()
     tenant.hold_next_answer()
     tenant.stop()
-    with tenant, Caller(tenant) as caller:
-        assert 200 == caller.finalize().status_code
+    with tenant, ApiClient(tenant, socket=True) as client:
+        assert 200 == client.finalize().status_code
 
 
-def test_requests_are_kept_with_their_headers(caller: Caller) -> None:
-    """Every request that arrived can be read afterwards, secrets included."""
-    caller.get("/rest/2.0/statuses", name="New", limit=1)
-    (request,) = caller.tenant.requests
+@pytest.mark.parametrize("fixture", ["client", "socket_client"])
+def test_requests_are_recorded(request: pytest.FixtureRequest, fixture: str) -> None:
+    """Every request can be read afterwards, with its query and its secrets."""
+    client: ApiClient = request.getfixturevalue(fixture)
+    client.get("/rest/2.0/statuses", name="New", limit=1)
+    (sent,) = client.tenant.requests
 
-    assert ("GET", "/rest/2.0/statuses") == (request.method, request.path)
-    assert {"name": ("New",), "limit": ("1",)} == dict(request.query)
-    assert request.headers["authorization"].startswith("Basic ")
+    assert ("GET", "/rest/2.0/statuses") == (sent.method, sent.url.path)
+    assert {"name": "New", "limit": "1"} == dict(sent.url.params)
+    assert sent.headers["authorization"].startswith("Basic ")
 
 
-def test_a_transport_can_ask_without_a_socket() -> None:
-    """A tenant that was never started answers an httpx transport, or cuts the connection."""
+def test_transport_needs_no_socket() -> None:
+    """A tenant that was never started responds through its transport."""
     tenant = Sandbox()
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        found = tenant.ask(
-            request.method, str(request.url.raw_path, "ascii"),
-            headers=dict(request.headers), body=request.read(),
-        )  # fmt: skip
-        if found is None:
-            raise httpx.RemoteProtocolError("cut", request=request)
-        return httpx.Response(found.status, headers=dict(found.headers), content=found.body)
-
     http = httpx.Client(
         base_url=tenant.url,
-        transport=httpx.MockTransport(answer),
+        transport=tenant.transport(),
         auth=(tenant.username, tenant.password),
         verify=NO_TLS,
     )
     with http:
-        commands = json.dumps([asset("a")])
-        assert http.post(BATCH, files={"file": ("f", commands)}).is_success
-        tenant.lose_next_answer(on="user")
-        with pytest.raises(httpx.RemoteProtocolError):
-            http.get("/rest/2.0/users/current")
+        path = "/rest/2.0/import/synchronize/nightly/batch/json-job"
+        assert http.post(path, files={"file": ("f", json.dumps([asset("a")]))}).is_success
 
     assert {"a"} == tenant.asset_names()
 
 
-@pytest.mark.parametrize("query", ["limit=1&limit=2", {"limit": ["1", "2"]}])
-def test_a_query_is_written_in_either_way(
-    tenant: Sandbox, query: str | dict[str, list[str]]
+@pytest.mark.parametrize("error", [httpx.RemoteProtocolError, httpx.ReadError])
+def test_transport_raises_for_a_cut_connection(
+    tenant: Sandbox, error: type[httpx.TransportError]
 ) -> None:
-    """A query is taken as text or as a mapping, beside what the path has."""
-    answer = tenant.ask("get", "/nowhere?offset=3", query=query)
+    """A cut connection is an error of httpx, as with a socket."""
+    tenant.lose_next_answer(on="info")
+    with ApiClient(tenant, transport=tenant.transport(cut_error=error), socket=True) as client:
+        with pytest.raises(error):
+            client.get("/rest/2.0/application/info")
+        assert 200 == client.get("/rest/2.0/application/info").status_code
 
-    assert isinstance(answer, Answer)
-    assert {"offset": ("3",), "limit": ("1", "2")} == dict(tenant.requests[0].query)
+
+def test_transport_can_refuse_connections(tenant: Sandbox) -> None:
+    """A refused connection raises ConnectError, and the tenant sees no request."""
+    transport = tenant.transport()
+    transport.refused_connections = 1
+    with ApiClient(tenant, transport=transport, socket=True) as client:
+        with pytest.raises(httpx.ConnectError):
+            client.get(USER)
+        assert [] == tenant.requests
+        assert 200 == client.get(USER).status_code
+
+
+def test_handle_returns_none_for_a_cut_connection(tenant: Sandbox) -> None:
+    """A single request can be handled without a client."""
+    request = httpx.Request("GET", f"{tenant.url}/rest/2.0/application/info")
+    tenant.lose_next_answer(on="info")
+
+    assert tenant.handle(request) is None
+    response = tenant.handle(request)
+    assert response is not None
+    assert "2026.07.0" == response.json()["version"]["fullVersion"]
+
+
+def test_tenants_have_different_urls() -> None:
+    """Tenants without a socket differ in their URL."""
+    assert Sandbox().url != Sandbox().url

@@ -9,55 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "collibra_tasks"
 
-EXCLUDED = frozenset(
-    [
-        "collibra_tasks/adopting.py",
-        "collibra_tasks/auth.py",
-        "collibra_tasks/batching.py",
-        "collibra_tasks/client.py",
-        "collibra_tasks/deadline.py",
-        "collibra_tasks/finalizing.py",
-        "collibra_tasks/guards.py",
-        "collibra_tasks/ledger.py",
-        "collibra_tasks/manifest.py",
-        "collibra_tasks/receipts.py",
-        "collibra_tasks/resolving.py",
-        "collibra_tasks/results.py",
-        "collibra_tasks/shelf.py",
-        "collibra_tasks/variables.py",
-        "collibra_tasks/waiting.py",
-        "collibra_tasks/tasks",
-        "collibra_tasks/wire",
-        "collibra_tasks/sources",
-        "collibra_tasks/sources2",
-        "collibra_tasks/sandbox",
-        "flows",
-        "deployments/local.py",
-        "tests/benchmarks",
-        "tests/finalizing",
-        "tests/flows",
-        "tests/sandbox",
-        "tests/sources",
-        "tests/chaos.py",
-        "tests/clients.py",
-        "tests/conftest.py",
-        "tests/figures.py",
-        "tests/screenshots.py",
-        "tests/tenants.py",
-        "tests/test_auth.py",
-        "tests/test_client.py",
-        "tests/test_deadline.py",
-        "tests/test_errors.py",
-        "tests/test_finalize_request.py",
-        "tests/test_floors.py",
-        "tests/test_following.py",
-        "tests/test_guards.py",
-        "tests/test_manifest.py",
-        "tests/test_receipts.py",
-        "tests/test_settings.py",
-        "tests/test_waiting.py",
-    ]
-)
+EXCLUDED: frozenset[str] = frozenset()
 """Files and folders that are being replaced. Empty as soon as the new layout is complete."""
 
 

@@ -189,7 +189,7 @@ class World:
         self, commands: Sequence[Mapping[str, Any]], synchronization_id: str = NIGHTLY
     ) -> str:
         """Send a batch as a script of the same account does; return its job ID, ended."""
-        job_id: str = self.sandbox.import_by_hand(synchronization_id, list(commands))
+        job_id: str = self.sandbox.import_by_hand(synchronization_id, list(commands)).id
         self.clock.advance(2)
         return job_id
 

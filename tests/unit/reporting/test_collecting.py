@@ -61,8 +61,18 @@ class Ledger:
             raise self.error
         return self.entry
 
-    def close(self, job: Job) -> None:
-        self.closed.append(job.id)
+    def entries(self) -> list[LedgerEntry]:
+        return [self.entry] if self.entry else []
+
+    def update_unless_changed(self, _before: LedgerEntry, after: LedgerEntry) -> bool:
+        self.closed += [str(after.job_id)] if after.phase == Phase.ENDED else []
+        return True
+
+
+class Patterns:
+    """Names of finalization jobs; nothing is recorded."""
+
+    def learn(self, _pattern: object) -> None: ...
 
 
 @dataclass
@@ -73,6 +83,9 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     environment: Environment = ENVIRONMENT
     flow_run: FlowRunInfo = FLOW_RUN
+    patterns: Patterns = field(default_factory=Patterns)
+    synchronization_id: str = "nightly"
+    release: str | None = None
 
 
 def collect(world: World, **changes: Any) -> Receipt:
@@ -107,7 +120,8 @@ def test_collect_facts_adds_environment_account_and_results() -> None:
 @pytest.mark.parametrize(("state", "closed"), [("COMPLETED", ["j1"]), ("RUNNING", [])])
 def test_collect_facts_closes_ledger_entry_of_ended_job(state: str, closed: list[str]) -> None:
     """The ledger entry is closed when its job has ended, and not before."""
-    world = World(client=Client(job=Job(id="j1", state=state)))
+    job = Job(id="j1", state=state)
+    world = World(client=Client(job=job), ledger=Ledger(entry_of(Phase.SENT)))
     collect(world, job_id="j1")
 
     assert closed == world.ledger.closed
@@ -153,3 +167,12 @@ def test_collect_facts_with_unreadable_ledger_promises_nothing() -> None:
     ledger = Ledger(error=FinalizationRefusedError("Entry unreadable."))
 
     assert not collect(World(ledger=ledger), not_sent=True).not_sent
+
+
+def test_collect_facts_shows_parameters_of_followed_job() -> None:
+    """A flow run that follows another one's job reports the strategy that the job was sent with."""
+    world = World(ledger=Ledger(entry_of(Phase.ENDED, flow_run_id="run-2")))
+    receipt = collect(world, job_id="j1", strategy=FinalizationStrategy.REMOVE_RESOURCES)
+
+    assert FinalizationStrategy.IGNORE == receipt.strategy
+    assert "asked for REMOVE_RESOURCES" in receipt.notes[0]

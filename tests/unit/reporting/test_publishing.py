@@ -1,13 +1,14 @@
 """Publication of receipts, whatever ends a flow run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import FinalizationRefusedError, JobFailedError
-from collibra_tasks.models import ImportFailure, Job
+from collibra_tasks.models import FinalizationStrategy, ImportFailure, Job
 from collibra_tasks.reporting import tasks
 from collibra_tasks.reporting.receipts import Receipt
 from collibra_tasks.reporting.tasks import (
@@ -56,7 +57,7 @@ def prefect(monkeypatch: pytest.MonkeyPatch) -> Prefect:
 
 def finish(error: BaseException | None = None, job: Job | None = None) -> None:
     with publishing_receipt(CREDENTIALS, "nightly", strategy="IGNORE") as report:
-        report.job, report.job_id = job, job and job.id
+        report.job, report.job_id = job, job.id if job else None
         if error is not None:
             raise error
 
@@ -124,11 +125,8 @@ def test_publishing_receipt_of_suspended_flow_run(prefect: Prefect) -> None:
 
 def test_states_carry_sentence_and_value() -> None:
     """The UI shows one sentence; the caller of the flow gets the receipt or the exception."""
-    with_job = {"job_id": "j1", "state": "COMPLETED", "result": "SUCCESS"}
-    receipt = Receipt(synchronization_id="n", strategy=tasks.FinalizationStrategy.IGNORE)
-    finalized = Receipt(
-        synchronization_id="n", strategy=tasks.FinalizationStrategy.IGNORE, **with_job
-    )
+    receipt = Receipt(synchronization_id="n", strategy=FinalizationStrategy.IGNORE)
+    finalized = replace(receipt, job_id="j1", state="COMPLETED", result="SUCCESS")
     failures = tuple(ImportFailure(message=f"bad {n}.", identifier=f"T{n}") for n in range(7))
     error = JobFailedError("Job j1 failed.", job=ENDED).with_results(None, failures)
 

@@ -29,8 +29,14 @@ def refuse_content(path: Path, content: bytes) -> str:
         (" \n", ": the file has only blanks"),
         ("[ ]", ": the array is empty. An empty source is an empty cycle"),
         (GOOD, ", byte 0: a single command: put it in [ ]"),
-        (f"{GOOD}\n{GOOD}", ", byte 0: not a JSON array of import commands. Set file_format='jsonl'"),
-        ('{"commands": []}', ", byte 0: not a JSON array of import commands. Put the commands in ["),
+        (
+            f"{GOOD}\n{GOOD}",
+            ", byte 0: not a JSON array of import commands. Set file_format='jsonl'",
+        ),
+        (
+            '{"commands": []}',
+            ", byte 0: not a JSON array of import commands. Put the commands in [",
+        ),
         ("nonsense", ", byte 0: not a JSON array"),
         (f"[{GOOD}, 7]", f", byte {len(GOOD) + 3}: the command at index 1 is not an object"),
         (f"[{GOOD} {GOOD}]", f", byte {len(GOOD) + 2}: invalid JSON: expecting ',' or ']'"),
@@ -45,12 +51,21 @@ def refuse_content(path: Path, content: bytes) -> str:
         ('[{"a": tru', ", byte 7: invalid JSON at index 0: Expecting value"),
         ('\ufeff[{"a": tru}]', ", byte 10: invalid JSON at index 0: Expecting value"),
         ('[{"a": NaN}]', ", byte 1: invalid JSON at index 0: NaN is not JSON"),
-        ('[{"a": 1, "b": 2, "a": 3}]', ", byte 1: invalid JSON at index 0: the key 'a' stands twice"),
+        (
+            '[{"a": 1, "b": 2, "a": 3}]',
+            ", byte 1: invalid JSON at index 0: the key 'a' stands twice",
+        ),
         ('[{"a": {"b": 1, "b": 1}}]', "the key 'b' stands twice in one object"),
         ("[" + '{"a":' * 200_000, ", byte 1: invalid JSON at index 0: the command is nested"),
         ('[{"a":' + "[" * 150 + "]" * 150 + "}]", "nested more than 100 levels deep"),
-        ('[{"a": ' + "1" * 5_000 + "}]", ", byte 1: invalid JSON at index 0: a number has 5,000 digits"),
-        (r'[{"a": "\ud800"}]', ", byte 1: invalid JSON at index 0: a text holds half of a surrogate"),
+        (
+            '[{"a": ' + "1" * 5_000 + "}]",
+            ", byte 1: invalid JSON at index 0: a number has 5,000 digits",
+        ),
+        (
+            r'[{"a": "\ud800"}]',
+            ", byte 1: invalid JSON at index 0: a text holds half of a surrogate",
+        ),
     ],
 )
 def test_read_array_refuses_broken_json(tmp_path: Path, text: str, reason: str) -> None:
@@ -145,7 +160,9 @@ def test_read_array_reads_across_the_edge_of_a_window(tmp_path: Path) -> None:
     assert commands == read_commands(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("number", ["1.10", "0.1000000000000000055", "12345678901234567890", "1e400"])
+@pytest.mark.parametrize(
+    "number", ["1.10", "0.1000000000000000055", "12345678901234567890", "1e400"]
+)
 def test_read_array_keeps_every_digit(tmp_path: Path, number: str) -> None:
     """A number keeps all its digits, also those that a float would lose."""
     text = json.dumps([asset("a", attributes={"Note": [{"value": "here"}]})])

@@ -1,0 +1,172 @@
+"""The flows finalize-synchronization and resolve-finalization on a real Prefect server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from collibra_tasks.errors import JobTimedOutError, OutcomeUnknownError, OverlapError
+from collibra_tasks.sandbox import Sandbox
+from tests.support.flow_runs import (
+    artifact_of,
+    import_tables,
+    newest_entry,
+    newest_flow_run,
+    save_credentials,
+)
+
+Cycle = Callable[..., Any]
+
+
+@pytest.fixture
+def resolve(credentials: Any) -> Cycle:
+    """Resolve a finalization as a person, and return the final state."""
+    from flows.resolve_finalization import resolve_finalization
+
+    def run(resolution: str, **changes: Any) -> Any:
+        person = {"resolved_by": "Ada", "reason": "checked the job list"}
+        return resolve_finalization(
+            credentials, "nightly", resolution, return_state=True, **(person | changes)
+        )
+
+    return run
+
+
+def test_finalize_with_evidence(finalize: Cycle, tenant: Sandbox) -> None:
+    """The batch of another program is finalized once; the receipt names user, URL and job."""
+    state = finalize(import_tables(tenant, 3))
+
+    assert state.is_completed(), state.message
+    assert "Finalized nightly with CHANGE_STATUS" in state.message
+    text = artifact_of(tenant, "receipt")["data"]
+    assert all(each in text for each in (tenant.jobs[-1].id, tenant.url, tenant.username))
+    assert 1 == tenant.finalizations
+
+
+def test_lost_response_is_found(finalize: Cycle, tenant: Sandbox) -> None:
+    """A response that is lost after the commit is found in the job list and followed."""
+    assert finalize(import_tables(tenant, 3)).is_completed()
+    job_id = import_tables(tenant, 3)
+    tenant.lose_next_answer()
+
+    state = finalize(job_id)
+
+    assert state.is_completed(), state.message
+    assert tenant.jobs[-1].id in state.message
+    assert 2 == tenant.finalizations
+
+
+def test_unknown_outcome_is_resolved(finalize: Cycle, resolve: Cycle, tenant: Sandbox) -> None:
+    """With two possible jobs the outcome is unknown; inspect lists both, adopt_job ends it."""
+    job_id = import_tables(tenant, 3)
+    tenant.configure(finalization_job_name="Job")
+    tenant.lose_next_answer()
+    tenant.call_next(lambda: tenant.add_foreign_job(name="Job"))
+
+    state = finalize(job_id)
+
+    assert state.is_failed()
+    assert isinstance(state.result(raise_on_failure=False), OutcomeUnknownError)
+    assert "resolve-finalization" in state.message
+    ours = next(job.id for job in tenant.jobs if job.kind == "finalize")
+    assert resolve("inspect").is_completed()
+    assert ours in artifact_of(tenant, "inspection")["data"]
+    assert newest_entry(tenant).open
+
+    state = resolve("adopt_job", job_id=ours)
+
+    assert state.is_completed(), state.message
+    assert ours in state.message
+    assert not newest_entry(tenant).open
+    assert 1 == tenant.finalizations
+
+
+def test_inspect_without_a_finalization(resolve: Cycle, tenant: Sandbox) -> None:
+    """Inspecting a synchronization without a finalization says so and changes nothing."""
+    state = resolve("inspect")
+
+    assert state.is_completed()
+    assert "Nothing has to be resolved" in state.message
+    assert [] == tenant.finalization_requests
+
+
+def test_overlap_follows_skips_or_fails(finalize: Cycle, tenant: Sandbox) -> None:
+    """During a running job attach follows it, skip ends well, fail fails; nothing is sent."""
+    job_id = import_tables(tenant, 3)
+    tenant.stall_jobs()
+
+    finalize(job_id, wait_seconds=0)
+
+    states = {
+        mode: finalize(job_id, wait_seconds=0, on_overlap=mode)
+        for mode in ("attach", "skip", "fail")
+    }
+
+    assert 1 == tenant.finalizations
+    followed = states["attach"].result(raise_on_failure=False)
+    assert isinstance(followed, JobTimedOutError)
+    assert tenant.jobs[-1].id == followed.job_id
+    assert "Skipped" == states["skip"].name
+    assert isinstance(states["fail"].result(raise_on_failure=False), OverlapError)
+
+
+def test_refusal_sends_nothing(finalize: Cycle, tenant: Sandbox) -> None:
+    """An unknown batch job refuses the finalization, and nothing is sent."""
+    import_tables(tenant, 3)
+
+    state = finalize("00000000-0000-0000-0000-00000000dead")
+
+    assert state.is_failed()
+    assert "exception" not in state.message.lower()
+    assert [] == tenant.finalization_requests
+
+
+@pytest.mark.parametrize("on_cancel", ["leave", "cancel_job"])
+def test_cancellation_hook(finalize: Cycle, tenant: Sandbox, on_cancel: str) -> None:
+    """The hook of a cancelled flow run reports its job, and cancels it only on request."""
+    from collibra_tasks import report_or_cancel_job
+    from flows.finalize_synchronization import finalize_synchronization
+
+    tenant.stall_jobs()
+    finalize(import_tables(tenant, 3), wait_seconds=0)
+    flow_run = newest_flow_run("finalize-synchronization")
+    parameters = {
+        "credentials": save_credentials(tenant, f"cancelled-{on_cancel.replace('_', '-')}"),
+        "synchronization_id": "nightly",
+        "on_cancel": on_cancel,
+    }
+
+    report_or_cancel_job(
+        finalize_synchronization,
+        flow_run.model_copy(update={"parameters": parameters}),
+        flow_run.state,
+    )
+
+    job = tenant.jobs[-1]
+    text = artifact_of(tenant, "receipt")["data"]
+    assert job.id in text
+    assert "cancelled" in text
+    assert (on_cancel == "cancel_job") == (job.state == "DELETED")
+
+
+def test_retried_flow_follows_the_job(credentials: Any, tenant: Sandbox) -> None:
+    """A retried flow sends nothing; it gets the job of its first attempt."""
+    from prefect import flow
+
+    from collibra_tasks import submit_finalization
+
+    import_tables(tenant, 3)
+    jobs: list[str] = []
+
+    @flow(retries=1)
+    def caller() -> None:
+        jobs.append(submit_finalization(credentials, "nightly", strategy="IGNORE", allow_unverified_cycle=True).id)
+        if len(jobs) == 1:
+            raise RuntimeError("power failure")
+
+    caller()
+
+    assert [tenant.jobs[-1].id] * 2 == jobs
+    assert 1 == tenant.finalizations

@@ -1,0 +1,93 @@
+"""Finalizations on in-memory ports: batches of scripts, and people who resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from collibra_tasks.errors import CollibraError
+from collibra_tasks.finalization.resolution import resolve
+from collibra_tasks.ledger.entry import LedgerEntry, Resolution, ResolutionRecord
+from tests.support.memory_store import CrashError
+from tests.support.sessions import NIGHTLY, World, tables
+
+
+class FinalizationWorld(World):
+    """A world in which scripts fill the cycles."""
+
+    def batch(self, *names: str, synchronization_id: str = NIGHTLY) -> str:
+        """Send a batch as a script does; return its job ID after its end."""
+        job = self.sandbox.import_by_hand(synchronization_id, tables(*(names or ("t1", "t2"))))
+        self.clock.advance(2)
+        return job.id
+
+    def teach(self, synchronization_id: str = NIGHTLY) -> str:
+        """Run one cycle, so that the name of finalization jobs is learned; return its job."""
+        batch = self.batch(synchronization_id=synchronization_id)
+        return self.finalize(batch, synchronization_id=synchronization_id).id
+
+    def curl(self, synchronization_id: str = NIGHTLY) -> str:
+        """Finalize as a person with curl does; return the job ID."""
+        job = self.sandbox.finalize_by_hand(synchronization_id, strategy="IGNORE")
+        self.clock.advance(2)
+        return job.id
+
+    def newest(self, synchronization_id: str = NIGHTLY) -> LedgerEntry | None:
+        """Return the newest entry of the ledger."""
+        with self.session(synchronization_id=synchronization_id) as session:
+            return session.ledger.newest()
+
+    def entry(self, synchronization_id: str = NIGHTLY) -> LedgerEntry:
+        """Return the newest entry of a ledger that is not empty."""
+        newest = self.newest(synchronization_id)
+        assert newest is not None
+        return newest
+
+    def newest_is_intent(self) -> bool:
+        """Whether the newest entry waits for its request; nothing is counted."""
+        entries = [
+            (name, value)
+            for name, value in self.store.snapshot().items()
+            if value.get("synchronization_id") == NIGHTLY and "phase" in value
+        ]
+        return bool(entries) and max(entries)[1]["phase"] == "intended"
+
+    def resolve(
+        self,
+        resolution: str,
+        *,
+        job_id: str | None = None,
+        excluded: Sequence[str] = (),
+        by: str = "ada",
+        reason: str = "checked in Collibra",
+        synchronization_id: str = NIGHTLY,
+    ) -> LedgerEntry:
+        """Decide as a person does with the resolve flow."""
+        record = ResolutionRecord(
+            resolution=Resolution(resolution),
+            by=by,
+            on=self.clock.now(),
+            reason=reason,
+            job_id=job_id,
+            excluded_job_ids=tuple(excluded),
+        )
+        with self.session(synchronization_id=synchronization_id) as session:
+            return resolve(session, record)
+
+    @property
+    def sent(self) -> int:
+        """Number of finalizations of this library that Collibra took."""
+        return self.sandbox.finalizations
+
+    @property
+    def logged(self) -> str:
+        """Return the log as one text."""
+        return "\n".join(self.log)
+
+
+def outcome_of(action: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result or an error
+    """Return the result of an action, or the error or crash that it raises."""
+    try:
+        return action()
+    except (CollibraError, CrashError) as error:
+        return error

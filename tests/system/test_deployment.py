@@ -1,0 +1,80 @@
+"""The shipped deployments on a real server with a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collibra_tasks.sandbox import Sandbox
+from tests.support.flow_runs import artifact_of, import_tables, save_credentials, write_tables
+from tests.support.pool import ENDED, FLOWS, Pool
+
+pytestmark = pytest.mark.slow
+
+
+def test_schedules_are_inactive(pool: Pool) -> None:
+    """Each deployment has an inactive schedule, checked parameters, and no concurrency limit."""
+    for flow in FLOWS:
+        deployment = pool.deployment(flow)
+        assert [False] == [schedule["active"] for schedule in deployment["schedules"]]
+        assert deployment["enforce_parameter_schema"]
+        assert deployment["global_concurrency_limit"] is None
+        assert deployment["concurrency_limit"] is None
+
+
+def test_each_deployment_runs(pool: Pool, tenant: Sandbox, tmp_path: Path) -> None:
+    """A worker runs each deployment to its end, and the receipts are in the UI."""
+    common = {"credentials": save_credentials(tenant, "deployment")}
+    import_tables(tenant, 3, "by-hand")
+    job_id = tenant.jobs[-1].id
+    source = write_tables(tmp_path / "export.json", 5)
+
+    runs = [
+        pool.start("synchronize-source", **common, synchronization_id="files", source=source),
+        pool.start(
+            "finalize-synchronization",
+            **common,
+            synchronization_id="by-hand",
+            batch_job_ids=[job_id],
+        ),
+        pool.start("resolve-finalization", **common, synchronization_id="nothing"),
+    ]
+    states = [pool.wait(run) for run in runs]
+
+    assert ["COMPLETED"] * 3 == [state["type"] for state in states], states
+    assert "Finalized files with CHANGE_STATUS: 5 assets" in states[0]["message"]
+    assert "by-hand: finalized" in artifact_of(tenant, "receipt", "by-hand")["data"]
+    assert "Nothing has to be resolved" in states[2]["message"]
+    assert 2 == tenant.finalizations
+
+
+@pytest.mark.parametrize("number", [10, 9])
+def test_approval_of_a_suspended_run(
+    pool: Pool, tenant: Sandbox, tmp_path: Path, number: int
+) -> None:
+    """A deployed run is suspended; the plan's number finalizes, another number refuses."""
+    source = tmp_path / "export.json"
+    parameters: dict[str, Any] = {
+        "credentials": save_credentials(tenant, "approval"),
+        "synchronization_id": "approved",
+        "source": write_tables(source, 20),
+        "on_guard": "ask",
+    }
+    assert "COMPLETED" == pool.wait(pool.start("synchronize-source", **parameters))["type"]
+    write_tables(source, 10)
+
+    run = pool.start("synchronize-source", **parameters)
+    assert "PAUSED" == pool.wait(run, ENDED | {"PAUSED"})["type"]
+    assert 1 == tenant.finalizations
+    form = {"expected_number": number, "reason": "a schema was dropped"}
+    response = pool.api.post(f"/flow_runs/{run}/resume", json={"run_input": form})
+    assert "ACCEPT" == response.raise_for_status().json()["status"], response.text
+    state = pool.wait(run)
+
+    approved = number == 10
+    assert ("COMPLETED" if approved else "FAILED") == state["type"], state
+    assert 1 + approved == tenant.finalizations
+    text = artifact_of(tenant, "receipt", "approved")["data"]
+    assert approved == ("a schema was dropped" in text)

@@ -1,0 +1,218 @@
+"""Baseline: first cycles, and records that are missing, lost or restored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from collibra_tasks.errors import FinalizationRefusedError, JobIncompleteError
+from collibra_tasks.options import CycleOptions
+from tests.support.memory_store import CrashError
+from tests.support.sessions import World, numbered, tables
+
+
+def refusal(world: World, count: int, **more: Any) -> str:
+    found = world.synchronize_or_error(numbered(count), **more)
+    assert isinstance(found, FinalizationRefusedError), found
+    return str(found)
+
+
+def approve(world: World, count: int, number: int) -> None:
+    options = CycleOptions(accept_missing_count=number, accept_reason="checked in Collibra")
+    world.synchronize(numbered(count), options=options)
+
+
+def crash_during_upload(world: World, count: int) -> None:
+    """Run a cycle whose process ends after its batch was sent."""
+    run = world.new_run()
+    world.storage.crash_before("write_checkpoint", skip=2)
+    try:
+        world.synchronize(numbered(count), run=run)
+    except CrashError:
+        world.ended_runs.add(run.id)
+        world.clock.advance(120)
+        return
+    raise AssertionError("the process did not crash")
+
+
+def test_load_baseline_first_cycle() -> None:
+    """The first cycle asks nothing, and the plan says that nothing can be missing."""
+    world = World()
+
+    assert world.synchronize(numbered(20)).succeeded
+
+    plan = world.record.plans[-1]
+    assert plan.previous_count is None
+    assert any("first cycle" in note for note in plan.notes)
+
+
+def test_load_baseline_crashed_first_cycle() -> None:
+    """A first cycle that was interrupted is still the first cycle."""
+    world = World()
+    crash_during_upload(world, 20)
+
+    assert world.synchronize(numbered(20)).succeeded
+
+
+def test_load_baseline_failed_first_cycle() -> None:
+    """A first cycle whose batch failed asks nothing in the next run."""
+    world = World()
+    world.sandbox.end_jobs_as("ERROR", on="batch")
+    assert isinstance(world.synchronize_or_error(numbered(20)), JobIncompleteError)
+
+    assert world.synchronize(numbered(20)).succeeded
+
+
+def test_load_baseline_collibra_knows_the_synchronization() -> None:
+    """An empty ledger asks when Collibra holds assets of earlier imports."""
+    world = World()
+    world.import_batch(numbered(20))
+    world.sandbox.finalize_by_hand("nightly", strategy="IGNORE")
+    world.clock.advance(60)
+
+    assert "Collibra knows this synchronization" in refusal(world, 5)
+    assert world.sandbox.finalizations == 0
+
+    approve(world, 5, 5)
+    assert world.synchronize(numbered(5)).succeeded
+
+
+def test_load_baseline_missing_manifest() -> None:
+    """A manifest that was deleted asks, because missing assets are unknown."""
+    world = World()
+    world.synchronize(numbered(20))
+    world.storage.manifests.clear()
+
+    assert "manifest of the last finalized cycle cannot be read" in refusal(world, 3)
+
+    approve(world, 3, 3)
+    assert world.synchronize(numbered(3)).succeeded
+
+
+def test_load_baseline_restored_ledger() -> None:
+    """A ledger from before the last cycle asks, with both dates, and compares with that cycle."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restore()
+
+    text = refusal(world, 20)
+
+    assert "2026-01-01" in text
+    assert "2026-01-02" in text
+    assert "480 of 500" in text
+    assert len(world.sandbox.asset_names()) == 500
+
+
+def test_load_baseline_restored_ledger_with_a_recorded_foreign_finalization() -> None:
+    """Our own finalization that the restored ledger shows as foreign does not end the suspicion."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restore()
+    refusal(world, 20)
+
+    world.clock.advance(86_400)
+    text = refusal(world, 20)
+
+    assert "480 of 500" in text
+    assert "restored" in text
+
+
+def test_load_baseline_restored_ledger_and_a_complete_source() -> None:
+    """After a restore, a person approves once; later cycles ask nothing."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(50))
+    world.clock.advance(86_400)
+    restore()
+    refusal(world, 50)
+
+    approve(world, 50, 0)
+
+    assert world.synchronize(numbered(49)).succeeded
+
+
+def test_load_baseline_emptied_ledger() -> None:
+    """A ledger that was emptied asks, and compares with the manifests that are left."""
+    world = World()
+    empty = world.store.save()
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    empty()
+
+    text = refusal(world, 20)
+
+    assert "480 of 500" in text
+    assert world.sandbox.finalizations == 1
+
+
+def test_load_baseline_lost_checkpoint() -> None:
+    """Uploads without a finalization whose record was lost ask."""
+    world = World()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 30)
+    world.storage.forget_checkpoint()
+
+    assert "their record is lost" in refusal(world, 20)
+
+
+def test_load_baseline_lost_checkpoint_of_a_first_cycle() -> None:
+    """Uploads of a first cycle whose record was lost ask too."""
+    world = World()
+    crash_during_upload(world, 30)
+    world.storage.forget_checkpoint()
+
+    assert "their record is lost" in refusal(world, 3)
+
+
+def test_load_baseline_lost_checkpoint_after_the_end() -> None:
+    """A checkpoint of a finalized cycle is not needed any more."""
+    world = World()
+    world.synchronize(numbered(20))
+    world.storage.forget_checkpoint()
+
+    assert world.synchronize(numbered(20)).succeeded
+
+
+def test_load_baseline_failed_finalization() -> None:
+    """After a failed finalization, both cycles may still be open and are compared with."""
+    world = World()
+    world.synchronize(numbered(20))
+    world.sandbox.end_jobs_as("ERROR")
+    world.synchronize_or_error([*numbered(20), *tables("a", "b", "c", "d")])
+    world.clock.advance(60)
+
+    text = refusal(world, 10)
+
+    assert "14 of 24" in text
+
+
+def test_load_baseline_interrupted_upload_is_not_compared_with() -> None:
+    """Assets of an upload that nobody finalized are no assets of the last cycle."""
+    world = World()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 40)
+
+    assert world.synchronize(numbered(20)).succeeded
+    # They are part of the cycle that was finalized now.
+    assert "20 of 40" in refusal(world, 20)
+
+
+def test_load_baseline_foreign_finalization_closes_an_interrupted_first_cycle() -> None:
+    """A first upload that a person finalized is what the next source is compared with."""
+    world = World()
+    world.synchronize(numbered(5), synchronization_id="teaches-the-name")
+    crash_during_upload(world, 30)
+    world.sandbox.finalize_by_hand("nightly", strategy="IGNORE")
+    world.clock.advance(60)
+
+    assert "27 of 30" in refusal(world, 3)
+    assert world.synchronize(numbered(30)).succeeded
