@@ -7,6 +7,7 @@ The flows that combine the tasks are in the folder ``flows/`` and are deployed f
 
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.cycle.plan import RemovalPlan
+from collibra_tasks.cycle.tasks import submit_batch, synchronize
 from collibra_tasks.finalization.tasks import resolve_finalization_record, submit_finalization
 from collibra_tasks.jobs.tasks import wait_for_job
 from collibra_tasks.ledger.entry import LedgerEntry, Resolution
@@ -39,7 +40,7 @@ from collibra_tasks.reporting.tasks import (
     skipped_state,
 )
 from collibra_tasks.settings import CollibraSettings
-from collibra_tasks.cycle.tasks import submit_batch, synchronize
+from collibra_tasks.sources.opening import open_source
 
 __all__ = [
     "MISSING_FROM_SOURCE",
@@ -64,6 +65,7 @@ __all__ = [
     "Timing",
     "completed_state",
     "failed_state",
+    "open_source",
     "publish_inspection",
     "publish_receipt",
     "publishing_receipt",

@@ -260,4 +260,3 @@ def may_retry(error: BaseException, *, write: bool) -> bool:
     if not isinstance(error, CollibraError):
         return False
     return error.transient and (error.safe_to_repeat or not write)
-

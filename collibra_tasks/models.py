@@ -295,4 +295,3 @@ class FlowRunInfo:
     deployment: str | None = None
     created_by_schedule: bool = False
     started_on: datetime | None = None
-

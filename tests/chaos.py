@@ -43,8 +43,9 @@ def main(minutes: float, seed: int) -> None:
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
-        from tests.conftest import answers, prefect_process, talk_to, wait_until
         from tests.flows.pool import BREAKABLE_FLOW, Pool
+
+        from tests.conftest import answers, prefect_process, talk_to, wait_until
 
         server = ("server", "start", "--host", "127.0.0.1", "--port", port)
         with (
@@ -73,9 +74,10 @@ def kill_some(
     figures: Counter[str],
 ) -> None:
     """Start a few runs, kill each at a moment of its own, retry them, and judge."""
+    from tests.flows.pool import ENDED, save_credentials
+
     from collibra_tasks.sandbox import Sandbox
     from tests.conftest import send_tables
-    from tests.flows.pool import ENDED, save_credentials
 
     with Sandbox(job_seconds=chance.choice([0, 3]), jobs_name_synchronization=True) as tenant:
         credentials = save_credentials(tenant, "chaos")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.checkpoint import Checkpoint
@@ -156,11 +156,16 @@ class _BaselineReader:
             for entry in self._session.ledger.entries()
         )
 
-    def _newer_manifests(self) -> list[tuple[str, str]]:
-        """Return names and dates of the manifests that are newer than the ledger's own entries."""
+    @property
+    def _written_on(self) -> datetime | None:
+        """Time of the last write to an entry of ours, by the store's clock."""
         entries = self._session.ledger.entries()
         dates = [each.written_on for each in entries if each.origin == Origin.OURS]
-        since = max((each for each in dates if each is not None), default=None)
+        return max((each for each in dates if each is not None), default=None)
+
+    def _newer_manifests(self) -> list[tuple[str, str]]:
+        """Return names and dates of the manifests that are newer than the ledger's own entries."""
+        since = self._written_on
         return [
             (name, f"{on:%Y-%m-%d %H:%M}")
             for name, on in self._session.storage.list_manifests()
@@ -168,8 +173,8 @@ class _BaselineReader:
         ]
 
     def _describe_restore(self, newer: Sequence[tuple[str, str]]) -> str:
-        written_on = self._newest.written_on if self._newest else None
-        shown = f"{written_on:%Y-%m-%d %H:%M} UTC" if written_on else "no entry"
+        since = self._written_on
+        shown = f"{since:%Y-%m-%d %H:%M} UTC" if since else "no entry"
         last = f"{max(on for _, on in newer)} UTC" if newer else "unknown"
         return (
             f"the ledger ({shown}) is older than the manifest storage ({last}), so the Prefect "

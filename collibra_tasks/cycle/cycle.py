@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -31,7 +31,8 @@ from collibra_tasks.ledger.manifest import Manifest
 from collibra_tasks.ledger.plans import ShownPlans
 from collibra_tasks.models import FinalizationRequest, Job
 from collibra_tasks.options import CycleOptions, OnOverlap
-from collibra_tasks.sources2.source import SourceContent
+from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.source import SourceContent
 
 MAX_ROUNDS = 20
 RETRY_DELAYS = (2.0, 5.0, 15.0, 45.0)
@@ -225,8 +226,7 @@ class _Round:
 
     def _send_batches(self, checkpoint: Checkpoint) -> BatchUploader:
         cycle, batches = self.cycle, self.cycle.options.batches
-        known = {row.asset for row in self.baseline.previous or ()}
-        ordered = self.content.order(lambda labels: known & set(labels))
+        contents = self._order()
         wait_seconds = cycle.options.wait_seconds
         with cycle.slots.acquire(
             batches.max_concurrent_batches, wait_seconds=wait_seconds
@@ -242,10 +242,16 @@ class _Round:
                 wait_seconds=wait_seconds,
             )
             try:
-                uploader.upload(ordered.iter_batches(batches.max_commands_per_batch))
+                uploader.upload(contents)
             finally:
+                contents.close()  # before the content's own database is closed
                 cycle.batch_job_ids = tuple(uploader.done)
         return uploader
+
+    def _order(self) -> Generator[Batch]:
+        known = {row.asset for row in self.baseline.previous or ()}
+        ordered = self.content.order(lambda labels: known & set(labels))
+        yield from ordered.iter_batches(self.cycle.options.batches.max_commands_per_batch)
 
     def _finalize(self, evidence: Evidence) -> Job | None:
         cycle = self.cycle

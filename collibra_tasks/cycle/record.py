@@ -67,6 +67,8 @@ def begin_upload(
     if before is None:
         checkpoint = Checkpoint(content_digest=digest, token=session.attempt, **changes)
     elif reuse:
+        # Batches whose job was never recorded are sent again; their first jobs stay explained.
+        changes["unknown_since"] = before.first_unknown_intent_on
         checkpoint = replace(before, token=session.attempt, **changes)
     else:
         checkpoint = before.replaced_by(content_digest=digest, token=session.attempt, **changes)

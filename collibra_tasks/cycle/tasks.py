@@ -34,8 +34,8 @@ from collibra_tasks.reporting.progress import ProgressArtifact, show_failed_comm
 from collibra_tasks.reporting.receipts import Receipt
 from collibra_tasks.reporting.run_report import RunReport
 from collibra_tasks.reporting.tasks import publishing_receipt
-from collibra_tasks.sources2.opening import SourceLike, open_source
-from collibra_tasks.sources2.source import SourceContent, scan_source
+from collibra_tasks.sources.opening import SourceLike, open_source
+from collibra_tasks.sources.source import SourceContent
 
 
 def synchronize(
@@ -132,13 +132,13 @@ def _run(
     log = find_log()
     with (
         open_source(source, options.source) as opened,
-        scan_source(opened.read_records(), files=opened.files, log=log) as content,
+        opened.scan(log=log) as content,
         open_session(credentials, request.synchronization_id, storage=options.storage) as session,
     ):
         summary = content.summary
         log(
-            f"Source: {summary.file_count} files, {summary.command_count:,} commands, "
-            f"{summary.asset_count:,} assets."
+            f"Source: files {summary.file_count:,}, commands {summary.command_count:,}, "
+            f"assets {summary.asset_count:,}."
         )
         cycle = _create_cycle(session, request, options, report, content)
         try:

@@ -23,7 +23,7 @@ from collibra_tasks.jobs.results import fetch_results
 from collibra_tasks.ledger.checkpoint import Checkpoint, SentBatch
 from collibra_tasks.models import Job, Upload
 from collibra_tasks.options import BatchOptions
-from collibra_tasks.sources2.batches import Batch
+from collibra_tasks.sources.batches import Batch
 
 MAX_ATTEMPTS = 3
 MAX_SHOWN_FAILURES = 1_000

@@ -30,7 +30,9 @@ def settle_intent(session: Session, on_overlap: OnOverlap) -> LedgerEntry | None
     newest = wait_for_writer(session, newest)
     if newest is None or newest.phase != Phase.INTENDED:
         return newest
-    return recover_finalization(session, newest)
+    found = recover_finalization(session, newest)
+    attaches = on_overlap == OnOverlap.ATTACH or found.phase != Phase.SENT
+    return found if attaches else _record_if_ended(session, found)
 
 
 def _record_if_ended(session: Session, entry: LedgerEntry) -> LedgerEntry:

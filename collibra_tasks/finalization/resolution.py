@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, NotFoundError
-from collibra_tasks.finalization.job_matching import JobMatches
 from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import (
@@ -16,7 +16,10 @@ from collibra_tasks.ledger.entry import (
     ResolutionRecord,
 )
 from collibra_tasks.ledger.evidence import short_digests
-from collibra_tasks.models import RUNNING_STATES
+from collibra_tasks.models import RUNNING_STATES, Job
+
+CERTAINLY_LATER = timedelta(hours=1)
+"""Time after the intent at which its request has ended, whatever the timeout of a request."""
 
 
 def resolve(session: Session, record: ResolutionRecord) -> LedgerEntry:
@@ -129,18 +132,27 @@ def _mark_not_sent(session: Session, entry: LedgerEntry, record: ResolutionRecor
         )
     _check_deadline(session, entry)
     matches = find_new_jobs(session, entry)
-    if matches.certain is not None:
+    if matches.certain is not None and _may_be_of(entry, matches.certain):
         raise FinalizationRefusedError(
             f"Not resolved: job {matches.certain.id} has the name of this finalization. Choose "
             "adopt_job with that job_id."
         )
-    _check_excluded(matches, record.excluded_job_ids)
+    candidates = [job for job in matches.candidates if _may_be_of(entry, job)]
+    _check_excluded(candidates, record.excluded_job_ids)
     return entry.withdrawn()
 
 
-def _check_excluded(matches: JobMatches, excluded: Collection[str]) -> None:
+def _may_be_of(entry: LedgerEntry, job: Job) -> bool:
+    """Whether a job appeared before the writer's deadline, or too soon after it to tell."""
+    if entry.intended_on is None or job.created_on is None:
+        return True
+    # Both times are of Collibra's clock; the deadline is not.
+    return job.created_on <= entry.intended_on + CERTAINLY_LATER
+
+
+def _check_excluded(candidates: Sequence[Job], excluded: Collection[str]) -> None:
     """Demand that a person names each job that may be the finalization."""
-    unnamed = [job for job in matches.candidates if job.id not in excluded]
+    unnamed = [job for job in candidates if job.id not in excluded]
     if unnamed:
         names = ", ".join(f"{job.id} ({job.name or 'no name'})" for job in unnamed[:5])
         raise FinalizationRefusedError(

@@ -120,6 +120,8 @@ def send_finalization(session: Session, request: FinalizationRequest, intent: Le
         except NotSentError:
             _withdraw(session, intent)
             raise
+        except FinalizationRefusedError:
+            raise
         except CollibraError as error:
             if job_found := _adopt_after(session, intent, error):
                 return job_found
@@ -258,6 +260,7 @@ def _refresh(session: Session, intent: LedgerEntry) -> LedgerEntry:
     before = read_job_list(session, is_stop=_counter(MAX_BEFORE))
     fresh = replace(
         intent,
+        intended_on=session.client.server_time,
         deadline_on=session.new_deadline(),
         jobs_before=tuple(job.id for job in before.jobs),
         list_was_read=before.blind is None,

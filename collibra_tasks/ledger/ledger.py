@@ -91,8 +91,15 @@ class Ledger:
         if lost is not None:
             raise lost
         if created:
-            self.store.delete(self.name_of(mine.number))
+            self._delete_unused(mine)
         return None
+
+    def _delete_unused(self, mine: LedgerEntry) -> None:
+        """Delete an intent that is not the newest, unless a person has decided about it."""
+        for kept in self.store.read([self.name_of(mine.number)]):
+            now = self._read(kept)
+            if (now.claim_id, now.phase) == (mine.claim_id, mine.phase):
+                self.store.delete(kept.name)
 
     def is_newest(self, entry: LedgerEntry) -> bool:
         """Whether an entry is the newest one, in the phase in which it was written."""

@@ -147,8 +147,8 @@ WRITERS = {"csv": write_csv, "excel": write_excel, "json": write_json}
 
 def run_parser(path: Path) -> dict[str, float]:
     """Parse the JSON array with the library's parser alone, without checks."""
-    from collibra_tasks.sources2.files import find_files
-    from collibra_tasks.sources2.json_reader import read_array
+    from collibra_tasks.sources.files import find_files
+    from collibra_tasks.sources.json_reader import read_array
 
     begun = time.perf_counter()
     count = sum(1 for file in find_files([str(path)]) for _ in read_array(file))
@@ -158,7 +158,7 @@ def run_parser(path: Path) -> dict[str, float]:
 def run_steps(path: Path) -> dict[str, float]:
     """Run every step of the library and return its seconds."""
     from collibra_tasks.options import SourceOptions
-    from collibra_tasks.sources2.opening import open_source
+    from collibra_tasks.sources.opening import open_source
 
     template = "" if path.suffix == ".json" else json.dumps(TEMPLATE)
     options = SourceOptions(template=template)
@@ -195,7 +195,7 @@ def print_measurement(what: str, path: Path) -> None:
     """Measure in this process and print the figures for the process that started it."""
     sys.path.insert(0, str(ROOT))
     if what in ("steps", "parser"):
-        import collibra_tasks.sources2.opening  # noqa: F401 - imports are not measured
+        import collibra_tasks.sources.opening  # noqa: F401 - imports are not measured
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     begun = time.perf_counter()
     if what == "steps":

@@ -33,9 +33,7 @@ def test_approval_of_a_large_removal(
     with ThreadPoolExecutor(1) as pool, api_client(prefect_server) as api:
         context = copy_context()  # it holds the Prefect settings of the tests
         running = pool.submit(context.run, synchronize_tables, 10, on_guard="ask")
-        until(
-            lambda: running.done() or newest_flow_run("synchronize-source").state.is_paused(), 30
-        )
+        until(lambda: running.done() or newest_flow_run("synchronize-source").state.is_paused(), 30)
         assert not running.done(), running.result()
         assert 1 == tenant.finalizations
         flow_run = newest_flow_run("synchronize-source")

@@ -162,7 +162,11 @@ def test_retried_flow_follows_the_job(credentials: Any, tenant: Sandbox) -> None
 
     @flow(retries=1)
     def caller() -> None:
-        jobs.append(submit_finalization(credentials, "nightly", strategy="IGNORE", allow_unverified_cycle=True).id)
+        jobs.append(
+            submit_finalization(
+                credentials, "nightly", strategy="IGNORE", allow_unverified_cycle=True
+            ).id
+        )
         if len(jobs) == 1:
             raise RuntimeError("power failure")
 

@@ -38,7 +38,9 @@ def test_two_cycles_mark_missing_assets(synchronize_tables: Cycle, tenant: Sandb
     assert state.is_completed()
     assert "Finalized nightly with CHANGE_STATUS: 19 assets, 0 new, 1 marked" in state.message
     assert job in state.message
-    marked = [each.name for each in tenant.assets().values() if each.status_id == MISSING_FROM_SOURCE]
+    marked = [
+        each.name for each in tenant.assets().values() if each.status_id == MISSING_FROM_SOURCE
+    ]
     assert ["table_019"] == marked
     receipt = artifact_of(tenant, "receipt")
     assert "nightly: finalized" in receipt["data"]
@@ -173,7 +175,9 @@ def test_attach_waits_for_the_running_job(synchronize_tables: Cycle, tenant: San
     assert "wait" in log.lower()
 
 
-def test_caller_gets_the_typed_error(synchronize_tables: Cycle, credentials: Any, tenant: Sandbox, tmp_path: Path) -> None:
+def test_caller_gets_the_typed_error(
+    synchronize_tables: Cycle, credentials: Any, tenant: Sandbox, tmp_path: Path
+) -> None:
     """A flow that calls the flow gets the library's own exception with its reasons."""
     from prefect import flow
 

@@ -34,8 +34,7 @@ from collibra_tasks.models import (
 )
 from collibra_tasks.options import CycleOptions, OnOverlap, SourceOptions, Timing
 from collibra_tasks.sandbox import Sandbox
-from collibra_tasks.sources2.opening import open_source
-from collibra_tasks.sources2.source import scan_source
+from collibra_tasks.sources.opening import open_source
 from tests.support.clients import client_of
 from tests.support.memory_store import ManualClock, MemorySlots, MemoryStorage, MemoryStore
 
@@ -213,9 +212,7 @@ class World:
         with self.session(
             run, synchronization_id=synchronization_id, attempt=attempt, **changes
         ) as session:
-            finalizer = Finalizer(
-                session=session, on_overlap=on_overlap, wait_seconds=wait_seconds
-            )
+            finalizer = Finalizer(session=session, on_overlap=on_overlap, wait_seconds=wait_seconds)
             job = finalizer.finalize(
                 request, Evidence(batch_job_ids=tuple(batch_job_ids), **evidence)
             )
@@ -247,7 +244,7 @@ class World:
         changes = dict(session_changes or {})
         with (
             open_source(commands, SourceOptions()) as opened,
-            scan_source(opened.read_records(), files=opened.files, log=self.log.append) as content,
+            opened.scan(log=self.log.append) as content,
             self.session(
                 run, synchronization_id=synchronization_id, attempt=attempt, **changes
             ) as session,
@@ -264,9 +261,7 @@ class World:
                 plans=ShownPlans(self.store, *names, log=self.log.append),
             )
             job = cycle.run(content)
-            job = session.wait_for_job(
-                job.id, wait_seconds=options.wait_seconds, reason="test"
-            )
+            job = session.wait_for_job(job.id, wait_seconds=options.wait_seconds, reason="test")
             close_finalization(session, job)
             if error := error_for_job(job):
                 raise error

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from collibra_tasks.sources2.batches import Batch
-from collibra_tasks.sources2.identifiers import resource_key
-from collibra_tasks.sources2.records import RecordPosition, SourceRecord
-from collibra_tasks.sources2.source import SourceContent, scan_source
+from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.identifiers import resource_key
+from collibra_tasks.sources.records import RecordPosition, SourceRecord
+from collibra_tasks.sources.source import SourceContent, scan_source
 
 Command = dict[str, Any]
 RELATION = "00000000-0000-0000-0000-000000007042:TARGET"

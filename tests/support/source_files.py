@@ -13,8 +13,8 @@ from openpyxl import Workbook
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import CsvOptions, SourceOptions
-from collibra_tasks.sources2.opening import open_source
-from collibra_tasks.sources2.records import SourceRecord
+from collibra_tasks.sources.opening import open_source
+from collibra_tasks.sources.records import SourceRecord
 
 Command = dict[str, Any]
 

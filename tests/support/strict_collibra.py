@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from collibra_tasks.sources2.batches import Batch
-from collibra_tasks.sources2.identifiers import (
+from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.identifiers import (
     ResourceKey,
     format_identifier,
     reference_keys,

@@ -6,7 +6,7 @@ from typing import Any
 
 from collibra_tasks.errors import FinalizationRefusedError, JobIncompleteError
 from collibra_tasks.options import CycleOptions
-from tests.support.memory_store import CrashError
+from tests.support.memory_store import CrashError, MemoryStorage
 from tests.support.sessions import World, numbered, tables
 
 
@@ -210,6 +210,7 @@ def test_load_baseline_foreign_finalization_closes_an_interrupted_first_cycle() 
     """A first upload that a person finalized is what the next source is compared with."""
     world = World()
     world.synchronize(numbered(5), synchronization_id="teaches-the-name")
+    world.storage = MemoryStorage(world.clock)
     crash_during_upload(world, 30)
     world.sandbox.finalize_by_hand("nightly", strategy="IGNORE")
     world.clock.advance(60)

@@ -127,8 +127,11 @@ def test_accept_missing_count_without_a_loss(world: World) -> None:
 
 def test_accept_missing_count_cannot_approve_an_empty_cycle(world: World) -> None:
     """A source without an asset is refused, whatever a person accepts."""
-    refuse(world, 0)
-    refuse(world, 0, options=accepting(20))
+    community = [{"resourceType": "Community", "identifier": {"name": "Data Warehouse"}}]
+
+    for options in (None, accepting(20), accepting(0)):
+        error = world.synchronize_or_error(community, options=options)
+        assert isinstance(error, FinalizationRefusedError)
 
     assert world.sandbox.finalizations == 1
 

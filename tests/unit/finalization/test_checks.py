@@ -20,7 +20,9 @@ BEFORE = History(finalized=True, number=1, finalized_on=START - timedelta(hours=
 def test_raise_if_refused_lists_every_reason() -> None:
     """A refusal names every reason at once, and that nothing was sent."""
     check = checks.Check(("first",)) + checks.Check(("second",))
-    with pytest.raises(FinalizationRefusedError, match=r"nothing was sent: first; second\.") as found:
+    with pytest.raises(
+        FinalizationRefusedError, match=r"nothing was sent: first; second\."
+    ) as found:
         check.raise_if_refused()
     assert found.value.reasons == ("first", "second")
 
@@ -106,7 +108,9 @@ def test_check_batches_belong_to_another() -> None:
 
 def test_check_batches_belong_to_finalization() -> None:
     """A finalization of any synchronization is no evidence."""
-    assert "'weekly'" in checks.check_batches_belong_to([GOOD], "nightly", {"b1": "weekly"}).reasons[0]
+    assert (
+        "'weekly'" in checks.check_batches_belong_to([GOOD], "nightly", {"b1": "weekly"}).reasons[0]
+    )
 
 
 CHANGE, REMOVE, IGNORE = (
@@ -126,7 +130,11 @@ CHANGE, REMOVE, IGNORE = (
         (checks.UnverifiedCycle(strategy=REMOVE, has_new_batch=True), BEFORE, False),
         (checks.UnverifiedCycle(strategy=REMOVE), History(), False),
         (checks.UnverifiedCycle(strategy=REMOVE, allowed=True), BEFORE, True),
-        (checks.UnverifiedCycle(strategy=CHANGE, allowed=True, store_is_shared=False), BEFORE, True),
+        (
+            checks.UnverifiedCycle(strategy=CHANGE, allowed=True, store_is_shared=False),
+            BEFORE,
+            True,
+        ),
         (checks.UnverifiedCycle(strategy=IGNORE), BEFORE, True),
     ],
 )

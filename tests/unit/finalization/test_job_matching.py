@@ -50,7 +50,10 @@ def context(*patterns: LearnedPattern, **facts: object) -> SearchContext:
 )
 def test_classify_job_each_row(job: Job, facts: dict[str, object], job_class: str) -> None:
     """Each job gets the first class of the table that fits."""
-    assert classify_job(job, context(NAMED, **facts) if "patterns" not in facts else context(**facts)) == job_class
+    assert (
+        classify_job(job, context(NAMED, **facts) if "patterns" not in facts else context(**facts))
+        == job_class
+    )
 
 
 def test_classify_job_several_patterns() -> None:
@@ -70,7 +73,8 @@ def test_holds_id_between_delimiters(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sales-eu", "sales_eu", "sales.eu", "presales", "salesman", "eu-sales", "Sales", "", None]
+    "name",
+    ["sales-eu", "sales_eu", "sales.eu", "presales", "salesman", "eu-sales", "Sales", "", None],
 )
 def test_holds_id_inside_words(name: str | None) -> None:
     """An ID inside of a longer ID or word does not count."""
@@ -81,7 +85,9 @@ def test_holds_id_inside_words(name: str | None) -> None:
 def test_name_pattern_any_id(synchronization_id: str) -> None:
     """A learned name fits the next finalization of any synchronization ID."""
     pattern = LearnedPattern(
-        name=name_pattern(Job(id="j", name=f"Finalize: {synchronization_id} now"), synchronization_id)
+        name=name_pattern(
+            Job(id="j", name=f"Finalize: {synchronization_id} now"), synchronization_id
+        )
     )
     if synchronization_id != "{}":
         assert pattern.id_in(f"Finalize: {synchronization_id} now") == synchronization_id

@@ -276,7 +276,7 @@ def test_send_finalization_record_fails_for_good(world: FinalizationWorld) -> No
 def test_send_finalization_crash_after_request(world: FinalizationWorld) -> None:
     """A process that ended between request and record leaves an intent; the job is adopted."""
     batch = world.batch()
-    world.store.crash_before("update", skip=2)
+    world.sandbox.call_next(lambda: world.store.crash_before("update"))
     with pytest.raises(CrashError):
         world.finalize(batch)
     assert world.entry().phase == Phase.INTENDED
@@ -362,10 +362,8 @@ def test_send_finalization_frozen_while_taken_over(world: FinalizationWorld) -> 
             done.append(world.finalize(batch))
 
     world.store.hooks["after"] = freeze
-    with pytest.raises((FinalizationRefusedError, NotSentError)):
-        world.finalize(batch)
+    assert world.finalize(batch).id == done[0].id
     assert world.sent == 2
-    assert done[0].succeeded
 
 
 def test_send_finalization_unreadable_store_before_request(world: FinalizationWorld) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2 import batches as batches_module
+from collibra_tasks.sources import batches as batches_module
 from tests.support.source_commands import (
     asset,
     community,

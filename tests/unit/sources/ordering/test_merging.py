@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.canonical import dump_json, load_json
-from collibra_tasks.sources2.records import RecordPosition, SourceRecord
-from collibra_tasks.sources2.source import scan_source
+from collibra_tasks.sources.canonical import dump_json, load_json
+from collibra_tasks.sources.records import RecordPosition, SourceRecord
+from collibra_tasks.sources.source import scan_source
 from tests.support.source_commands import (
     OTHER_RELATION,
     RELATION,
@@ -20,6 +20,7 @@ from tests.support.source_commands import (
     community,
     complex_relation,
     domain,
+    external,
     label,
     load_all,
     named,
@@ -245,3 +246,18 @@ def test_iter_assets_first_command_decides_the_file() -> None:
         assert [(label("T1"), "C > D", "C", "b.json")] == list(content.iter_assets())
         (batch,) = content.order().iter_batches()
         assert position == batch.first
+
+
+def test_iter_assets_domain_may_come_from_any_command() -> None:
+    """An asset that is identified by external IDs gets its domain from any of its commands."""
+    parts = [
+        {"resourceType": "Asset", "identifier": external("e"), "tags": ["x"]},
+        {"resourceType": "Asset", "identifier": external("e"), **named("T1")},
+        {"resourceType": "Asset", "identifier": external("f")},
+    ]
+
+    with scan(parts) as content:
+        assert [
+            ("external erp/e", "C > D", "C", "a.json"),
+            ("external erp/f", "", "", "a.json"),
+        ] == list(content.iter_assets())

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collibra_tasks.sources2.identifiers import ResourceKey, format_identifier, resource_key
+from collibra_tasks.sources.identifiers import ResourceKey, format_identifier, resource_key
 from tests.support.source_commands import (
     OTHER_RELATION,
     RELATION,
@@ -116,7 +116,7 @@ def missing(collibra: StrictCollibra, commands: list[Command]) -> list[ResourceK
     return [key for key in collibra.missing if key in inside]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(commands=SOURCES, known=KNOWN, size=SIZES)
 def test_all_assets_and_relations_arrive_and_no_target_is_missing(
     commands: list[Command], known: set[str], size: int
@@ -135,7 +135,7 @@ def test_all_assets_and_relations_arrive_and_no_target_is_missing(
     assert all(batch.command_count <= size for batch in batches)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(commands=SOURCES, known=KNOWN, size=SIZES)
 def test_no_list_of_relations_is_shortened(
     commands: list[Command], known: set[str], size: int
@@ -154,7 +154,7 @@ def test_no_list_of_relations_is_shortened(
     assert expected == {name: labels(each.get("relations", {})) for name, each in last.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(commands=SOURCES, size=SIZES, data=st.data())
 def test_any_order_of_rows_gives_the_same_manifest_and_content(
     commands: list[Command], size: int, data: st.DataObject
@@ -175,7 +175,7 @@ def test_any_order_of_rows_gives_the_same_manifest_and_content(
         assert last[0] == last[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(commands=SOURCES, size=SIZES)
 def test_steady_state_sends_everything_once(commands: list[Command], size: int) -> None:
     """If the last cycle holds all assets, each command is sent once, in the order of the source."""
@@ -189,7 +189,7 @@ def test_steady_state_sends_everything_once(commands: list[Command], size: int) 
         ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(commands=SOURCES, known=KNOWN, size=SIZES)
 def test_batches_that_may_run_together_do_not_depend_on_each_other(
     commands: list[Command], known: set[str], size: int
@@ -207,7 +207,7 @@ def test_batches_that_may_run_together_do_not_depend_on_each_other(
         collibra.execute([batch])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(commands=SOURCES, known=KNOWN, size=SIZES)
 def test_splitting_is_deterministic(commands: list[Command], known: set[str], size: int) -> None:
     """The same rows, last cycle and limits give the same batches, byte for byte."""

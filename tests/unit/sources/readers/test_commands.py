@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from collibra_tasks.sources2.commands import check_command
+from collibra_tasks.sources.commands import check_command
 from tests.support.source_files import COLUMN_OF_TABLE, DOMAIN_IDENTIFIER, asset, target
 
 UUID = "0b8e5bb2-6c09-4bb4-9c3a-6a44ba3a5ba0"
+BOTH = {"id": UUID, "name": "C"}
 EXTERNAL = {"externalSystemId": "s", "externalEntityId": "e"}
 
 
@@ -57,7 +58,7 @@ def test_check_command_accepts_what_collibra_documents(good: dict[str, Any]) -> 
         ({"resourceType": "Table"}, "'Table', not one of Community, Domain, Asset"),
         ({"resourceType": ["Asset"]}, "not one of Community"),
         ({"resourceType": "Complex Relation"}, "Complex Relation command has no identifier"),
-        ({"resourceType": "Asset", "identifer": {}}, "Write identifier instead of 'identifer'"),
+        ({"resourceType": "Asset", "Identifier": {}}, "Write identifier instead of 'Identifier'"),
         (command("Asset", None), "identifier: must be an object, not null"),
         (command("Asset", {}), "identifier: is empty"),
         (command("Asset", "T1"), "identifier: must be an object, not text"),
@@ -67,6 +68,10 @@ def test_check_command_accepts_what_collibra_documents(good: dict[str, Any]) -> 
         (command("Asset", {"name": "T1", "domain": {"name": "D"}}), "needs a community"),
         (command("Asset", {"name": "T1"}), "a name needs a domain beside it"),
         (command("Asset", {"domain": DOMAIN_IDENTIFIER}), "has domain without a name"),
+        (
+            command("Asset", {"name": "T1", "domain": DOMAIN_IDENTIFIER | {"community": BOTH}}),
+            "identifier.domain.community: mixes id, name",
+        ),
         (command("Asset", {"id": True}), "True is not a UUID"),
         (command("Asset", {"id": UUID, **EXTERNAL}), "Use only one of: id, name with domain"),
         (command("Asset", {"externalEntityId": "e"}), "go together. Add externalSystemId"),

@@ -226,7 +226,7 @@ def test_read_csv_rows_refuses_utf_8_read_as_another_encoding(tmp_path: Path) ->
 def test_bind_template_explains_a_header(
     tmp_path: Path, text: str, layout: str, reason: str
 ) -> None:
-    """A wrong separator, a title row and a wrong name are told apart, with the next step."""
+    """A wrong separator, a title row and a wrong name are distinguished, with the next step."""
     assert reason in refuse_csv(tmp_path, text, layout)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from collibra_tasks.sources2.excel_reader import format_cell
+from collibra_tasks.sources.excel_reader import format_cell
 from tests.support.source_files import (
     NOTES,
     asset,
@@ -87,6 +87,21 @@ def test_read_records_refuses_error_cells(
     reason = refuse(path, template=NOTES)
     assert f"sheet 'Tables', row 2: cell {cell} (column " in reason
     assert f"is {error}, an error value of a spreadsheet" in reason
+
+
+@pytest.mark.parametrize("formula", ["=1/0", "=NA()", '="a"&"b"'])
+def test_read_records_refuses_formulas_without_a_result(tmp_path: Path, formula: str) -> None:
+    """A formula that was never calculated is refused with its cell, not read as empty."""
+    path = write_excel(tmp_path / "a.xlsx", S=[["Name", "Text"], ["a", formula]])
+    reason = refuse(path, template=NOTES)
+    assert "sheet 'S', cell B2: the formula has no stored result" in reason
+
+
+def test_read_records_accepts_a_formula_with_an_empty_text(tmp_path: Path) -> None:
+    """A formula whose result is an empty text is an empty cell."""
+    path = write_excel(tmp_path / "a.xlsx", S=[["Name", "Text"], ["a", '=""']])
+    change_sheet(path, b'<c r="B2">', b'<c r="B2" t="str">')
+    assert [asset("a")] == read_commands(path, template=NOTES)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collibra_tasks.models import AssetRow
-from collibra_tasks.sources2.identifiers import (
+from collibra_tasks.sources.identifiers import (
     ResourceKey,
     asset_row,
     format_identifier,
@@ -39,6 +39,7 @@ D = {"name": "D", "community": {"name": "C"}}
         ("Asset", {"domain": {"community": {"name": "C"}, "name": "D"}, "name": "A"}, "C > D > A"),
         ("Asset", {"name": "DB > T", "domain": D}, r"C > D > DB \> T"),
         ("Asset", {"name": "DB>T", "domain": D}, "C > D > DB>T"),
+        ("Asset", {"name": r"DB \> T", "domain": D}, r"C > D > DB \\> T"),
         ("Asset", {"name": r"SRV\01", "domain": D}, r"C > D > SRV\01"),
         ("Asset", {"id": UUID}, f"id {UUID.lower()}"),
         ("Community", {"name": f"id {UUID.lower()}"}, rf"\id {UUID.lower()}"),

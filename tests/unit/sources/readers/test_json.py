@@ -48,8 +48,8 @@ def refuse_content(path: Path, content: bytes) -> str:
         (f"[{GOOD[:-9]}", "the file is cut short in the command at index 0"),
         ('[{"é": 1, b}' + " " * 99, ", byte 11: invalid JSON at index 0: Expecting property name"),
         ('[{"a": 1,, "b": 2}]', ", byte 9: invalid JSON at index 0: Expecting property name"),
-        ('[{"a": tru', ", byte 7: invalid JSON at index 0: Expecting value"),
-        ('\ufeff[{"a": tru}]', ", byte 10: invalid JSON at index 0: Expecting value"),
+        ('[{"a": yes', ", byte 7: invalid JSON at index 0: Expecting value"),
+        ('\ufeff[{"a": yes}]', ", byte 10: invalid JSON at index 0: Expecting value"),
         ('[{"a": NaN}]', ", byte 1: invalid JSON at index 0: NaN is not JSON"),
         (
             '[{"a": 1, "b": 2, "a": 3}]',

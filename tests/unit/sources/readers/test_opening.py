@@ -18,8 +18,8 @@ import pytest
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import SourceOptions
-from collibra_tasks.sources2.files import short_names
-from collibra_tasks.sources2.opening import open_source
+from collibra_tasks.sources.files import short_names
+from collibra_tasks.sources.opening import open_source
 from tests.support.source_files import (
     NOTES,
     Command,

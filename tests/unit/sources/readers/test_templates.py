@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import SourceOptions
-from collibra_tasks.sources2.filling import RowError
-from collibra_tasks.sources2.opening import open_source
-from collibra_tasks.sources2.placeholders import Columns
-from collibra_tasks.sources2.templates import bind_template, read_template
+from collibra_tasks.sources.cells import RowError
+from collibra_tasks.sources.opening import open_source
+from collibra_tasks.sources.placeholders import Columns
+from collibra_tasks.sources.templates import bind_template, read_template
 from tests.support.source_files import (
     COLUMN_OF_TABLE,
     NOTES,

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import FileFormat
-from collibra_tasks.sources2.remote import find_remote, is_url
+from collibra_tasks.sources.remote import find_remote, is_url
 
 EMPTY: Final = "An empty source is an empty cycle, in which every asset counts as missing."
 

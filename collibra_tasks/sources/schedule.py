@@ -19,10 +19,10 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, Final
 
-from collibra_tasks.sources2.canonical import dump_json, load_json
-from collibra_tasks.sources2.graph import arrange, is_forward
-from collibra_tasks.sources2.identifiers import format_identifier
-from collibra_tasks.sources2.spool import Kind, Role, Spool
+from collibra_tasks.sources.canonical import dump_json, load_json
+from collibra_tasks.sources.graph import arrange, is_forward
+from collibra_tasks.sources.identifiers import format_identifier
+from collibra_tasks.sources.spool import Kind, Role, Spool
 
 NO_NEED: Final = -1
 """Rank of the last command that a command depends on, if there is none in its phase."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.commands import check_command
-from collibra_tasks.sources2.compiling import Compiler
-from collibra_tasks.sources2.filling import Row, RowError, union_columns
-from collibra_tasks.sources2.identifiers import COMMUNITY, COMPLEX_RELATION, DOMAIN
-from collibra_tasks.sources2.json_reader import build_object
-from collibra_tasks.sources2.placeholders import (
+from collibra_tasks.sources.cells import Row, RowError, union_columns
+from collibra_tasks.sources.commands import check_command
+from collibra_tasks.sources.compiling import Compiler
+from collibra_tasks.sources.identifiers import COMMUNITY, COMPLEX_RELATION, DOMAIN
+from collibra_tasks.sources.json_reader import build_object
+from collibra_tasks.sources.placeholders import (
     PLACEHOLDER,
     Columns,
     TemplateError,

@@ -11,17 +11,17 @@ from typing import Any, Final, Self, cast
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import FileFormat, SourceOptions
-from collibra_tasks.sources2.commands import check_command
-from collibra_tasks.sources2.csv_reader import read_csv_rows, suggest_separator
-from collibra_tasks.sources2.excel_reader import open_sheet
-from collibra_tasks.sources2.files import EMPTY, SourceFile, detect_format, find_files
-from collibra_tasks.sources2.identifiers import resource_key
-from collibra_tasks.sources2.json_reader import read_array, read_json_lines
-from collibra_tasks.sources2.placeholders import names_in
-from collibra_tasks.sources2.records import RecordFault, RecordPosition, SourceRecord
-from collibra_tasks.sources2.source import Log, SourceContent, scan_source
-from collibra_tasks.sources2.tables import Filled, Table
-from collibra_tasks.sources2.templates import read_template
+from collibra_tasks.sources.commands import check_command
+from collibra_tasks.sources.csv_reader import read_csv_rows, suggest_separator
+from collibra_tasks.sources.excel_reader import open_sheet
+from collibra_tasks.sources.files import EMPTY, SourceFile, detect_format, find_files
+from collibra_tasks.sources.identifiers import resource_key
+from collibra_tasks.sources.json_reader import read_array, read_json_lines
+from collibra_tasks.sources.placeholders import names_in
+from collibra_tasks.sources.records import RecordFault, RecordPosition, SourceRecord
+from collibra_tasks.sources.source import Log, SourceContent, scan_source
+from collibra_tasks.sources.tables import Filled, Table
+from collibra_tasks.sources.templates import read_template
 
 SourceLike = str | PathLike[str] | Iterable[str | PathLike[str]] | Iterable[Mapping[str, Any]]
 """A path, a glob, a URL that fsspec opens, several of these, or import commands as mappings."""

@@ -22,8 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from collibra_tasks.sources2.canonical import dump_json
-from collibra_tasks.sources2.records import RecordPosition
+from collibra_tasks.sources.canonical import dump_json
+from collibra_tasks.sources.records import RecordPosition
 
 Command = dict[str, Any]
 Value = Any

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collibra_tasks.sources2.command_keys import (
+from collibra_tasks.sources.command_keys import (
     EXTERNAL_KEYS,
     SYNC_ACTIONS,
     TYPE_KEYS,
     USER_KEYS,
 )
-from collibra_tasks.sources2.identifiers import (
+from collibra_tasks.sources.identifiers import (
     ASSET,
     COMMUNITY,
     COMPLEX_RELATION,
@@ -23,7 +23,7 @@ from collibra_tasks.sources2.identifiers import (
     MAPPING,
     RESOURCE_TYPES,
 )
-from collibra_tasks.sources2.references import (
+from collibra_tasks.sources.references import (
     MAPPED_FIELDS,
     Check,
     Report,

@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.records import MAX_COMMANDS_PER_FILE, RecordPosition
-from collibra_tasks.sources2.spool import RESOURCE_TYPES, Kind
+from collibra_tasks.sources.records import MAX_COMMANDS_PER_FILE, RecordPosition
+from collibra_tasks.sources.spool import RESOURCE_TYPES, Kind
 
 MAX_CHARACTERISTICS: Final = 500_000
 """Maximum number of attributes, relations and tags per batch. Source: documented, a

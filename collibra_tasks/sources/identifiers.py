@@ -67,7 +67,7 @@ def format_identifier(identifier: Identifier, resource_type: str = ASSET) -> str
     """Return the label of a checked identifier, independent of the order of its keys.
 
     Args:
-        identifier: The identifier, as :func:`~collibra_tasks.sources2.commands.check_command`
+        identifier: The identifier, as :func:`~collibra_tasks.sources.commands.check_command`
             accepts it.
         resource_type: One of `RESOURCE_TYPES`.
     """

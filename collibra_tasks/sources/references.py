@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from collibra_tasks.sources2.command_keys import (
+from collibra_tasks.sources.command_keys import (
     EXTERNAL_KEYS,
     IDENTIFIER_KEYS,
     SPREADSHEET_ERRORS,

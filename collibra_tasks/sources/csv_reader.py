@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import CsvOptions
-from collibra_tasks.sources2.decoding import TextError, iter_lines, iter_text
-from collibra_tasks.sources2.files import SourceFile
-from collibra_tasks.sources2.records import RecordPosition
-from collibra_tasks.sources2.tables import Row
+from collibra_tasks.sources.decoding import TextError, iter_lines, iter_text
+from collibra_tasks.sources.files import SourceFile
+from collibra_tasks.sources.records import RecordPosition
+from collibra_tasks.sources.tables import Row
 
 MAX_LINE_LENGTH: Final = 16 << 20
 """Maximum number of characters of a line; keeps memory bounded."""

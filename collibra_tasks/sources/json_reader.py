@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.decoding import BYTE_ORDER_MARK, TextError, iter_lines, iter_text
-from collibra_tasks.sources2.files import EMPTY, SourceFile
-from collibra_tasks.sources2.records import RecordPosition
+from collibra_tasks.sources.decoding import BYTE_ORDER_MARK, TextError, iter_lines, iter_text
+from collibra_tasks.sources.files import EMPTY, SourceFile
+from collibra_tasks.sources.records import RecordPosition
 
 MAX_COMMAND_LENGTH: Final = 16 << 20
 """Maximum number of characters of one command; keeps memory bounded."""

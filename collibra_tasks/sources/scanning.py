@@ -7,17 +7,17 @@ from hashlib import sha256
 from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.canonical import dump_json, load_json
-from collibra_tasks.sources2.command_keys import EXTERNAL_KEYS
-from collibra_tasks.sources2.identifiers import (
+from collibra_tasks.sources.canonical import dump_json, load_json
+from collibra_tasks.sources.command_keys import EXTERNAL_KEYS
+from collibra_tasks.sources.identifiers import (
     asset_row,
     format_identifier,
     reference_keys,
     resource_key,
 )
-from collibra_tasks.sources2.merging import CommandMerger
-from collibra_tasks.sources2.records import RecordPosition, SourceRecord
-from collibra_tasks.sources2.spool import KINDS, Kind, Role, Spool, SpooledCommand
+from collibra_tasks.sources.merging import CommandMerger
+from collibra_tasks.sources.records import RecordPosition, SourceRecord
+from collibra_tasks.sources.spool import KINDS, Kind, Role, Spool, SpooledCommand
 
 Command = dict[str, Any]
 

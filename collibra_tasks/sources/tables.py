@@ -8,12 +8,12 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.command_keys import SPREADSHEET_ERRORS
-from collibra_tasks.sources2.files import EMPTY
-from collibra_tasks.sources2.filling import RowError
-from collibra_tasks.sources2.placeholders import Columns, TemplateError, names_in
-from collibra_tasks.sources2.records import RecordFault, RecordPosition
-from collibra_tasks.sources2.templates import BoundTemplate, bind_template
+from collibra_tasks.sources.cells import RowError
+from collibra_tasks.sources.command_keys import SPREADSHEET_ERRORS
+from collibra_tasks.sources.files import EMPTY
+from collibra_tasks.sources.placeholders import Columns, TemplateError, names_in
+from collibra_tasks.sources.records import RecordFault, RecordPosition
+from collibra_tasks.sources.templates import BoundTemplate, bind_template
 
 _MAX_ROWS_ABOVE: Final = 20
 """Maximum number of rows that are searched for the header, to name a title row."""
@@ -111,8 +111,8 @@ class Table:
                 bind_template(self.template, Columns(tuple(cells), len(cells)), self.list_separator)
             except TemplateError:
                 continue
-            if len(cells) > len(_trim(first.cells)) or any(
-                map(str.isalpha, names_in(self.template))
+            if len(cells) > len(_trim(first.cells)) or not all(
+                map(str.isdecimal, names_in(self.template))
             ):
                 return (
                     f" The header seems to be {row.unit.rpartition(' ')[2]} {row.number}. "

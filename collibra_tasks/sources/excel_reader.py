@@ -6,6 +6,7 @@ broken formula would look like a missing value. openpyxl returns the error value
 
 from __future__ import annotations
 
+import re
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,8 +20,8 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.files import EMPTY, SourceFile
-from collibra_tasks.sources2.tables import Row
+from collibra_tasks.sources.files import EMPTY, SourceFile
+from collibra_tasks.sources.tables import Row
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -31,6 +32,15 @@ _DAMAGE: Final = (
 )
 _MAX_EXACT: Final = 1e15
 """Limit below which every whole number is exact; Excel itself stores 15 digits."""
+
+
+_UNCALCULATED: Final = re.compile(
+    rb'<c (?![^>]*t="str")([^>]*)>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)(?:<v */>|<v></v>)?</c>'
+)
+"""Formula without a stored result; with ``t="str"`` the result is an empty text."""
+
+_CELL_NAME: Final = re.compile(rb'\br="([A-Z]+[0-9]+)"')
+_MAX_CELL_BYTES: Final = 64 << 10
 
 
 class ExcelSheet:
@@ -54,6 +64,7 @@ class ExcelSheet:
         """
         unit = f"sheet {self.name!r}, row"
         empty = True
+        self._check_calculated()
         with _refusing_damage(self._label):
             for number, values in enumerate(_iter_values(self._workbook, self.name), start=1):
                 cells = [format_cell(value) for value in values]
@@ -65,6 +76,21 @@ class ExcelSheet:
         if empty:
             others = self._describe_others()
             raise SourceError(f"{self._label}: sheet {self.name!r} has no row. {EMPTY}{others}")
+
+    def _check_calculated(self) -> None:
+        """Refuse formulas without a result; openpyxl would return them as empty cells."""
+        sheet: Any = self._workbook[self.name]
+        overlap = b""
+        with _refusing_damage(self._label), sheet._get_source() as part:  # noqa: SLF001 - the only way to the XML
+            while content := part.read(1 << 20):
+                if found := _UNCALCULATED.search(overlap + content):
+                    name = _CELL_NAME.search(found[1])
+                    cell = name[1].decode() if name else "unknown"
+                    raise SourceError(
+                        f"{self._label}, sheet {self.name!r}, cell {cell}: the formula has no "
+                        "stored result. Open the workbook in Excel and save it."
+                    )
+                overlap = content[-_MAX_CELL_BYTES:]
 
     def suggest_sheet(self, needed: Sequence[str]) -> str:
         """Return the next step if another sheet has the columns of a template.

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from collibra_tasks.errors import SourceError
-from collibra_tasks.sources2.records import RecordPosition
+from collibra_tasks.sources.records import RecordPosition
 
 
 class Kind(IntEnum):

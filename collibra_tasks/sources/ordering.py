@@ -7,17 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
-from collibra_tasks.sources2.batches import Batch, ScheduledCommand, pack_batches
-from collibra_tasks.sources2.schedule import Scheduler
-from collibra_tasks.sources2.spool import Spool
+from collibra_tasks.sources.batches import Batch, ScheduledCommand, pack_batches
+from collibra_tasks.sources.schedule import Scheduler
+from collibra_tasks.sources.spool import Spool
 
 Known = Callable[[Iterable[str]], set[str]]
 
 MAX_UNKNOWN_LABELS: Final = 100
 """Maximum number of labels of unknown assets that are listed."""
 
-LABELS_PER_QUESTION: Final = 100_000
-"""Number of labels in one call of the function that knows the last cycle; bounds memory."""
+LABELS_PER_LOOKUP: Final = 100_000
+"""Maximum number of labels in one call of ``known``; bounds memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def _mark_known(spool: Spool, known: Known | None) -> None:
         return
     last = ""
     # A group is read completely before the update, which changes the table under a cursor.
-    while labels := [label for (label,) in spool.execute(_REFERENCED, (last, LABELS_PER_QUESTION))]:
+    while labels := [label for (label,) in spool.execute(_REFERENCED, (last, LABELS_PER_LOOKUP))]:
         last = labels[-1]
         held = [(label,) for label in sorted(known(labels).intersection(labels))]
         spool.execute_many("UPDATE target SET known = 1 WHERE label = ?", held)

@@ -12,9 +12,9 @@ with (
 
 from __future__ import annotations
 
-from collibra_tasks.sources2.batches import Batch
-from collibra_tasks.sources2.commands import check_command
-from collibra_tasks.sources2.identifiers import (
+from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.commands import check_command
+from collibra_tasks.sources.identifiers import (
     RESOURCE_TYPES,
     ResourceKey,
     asset_row,
@@ -22,14 +22,14 @@ from collibra_tasks.sources2.identifiers import (
     reference_keys,
     resource_key,
 )
-from collibra_tasks.sources2.opening import OpenedSource, SourceLike, open_source
-from collibra_tasks.sources2.records import (
+from collibra_tasks.sources.opening import OpenedSource, SourceLike, open_source
+from collibra_tasks.sources.records import (
     MAX_COMMANDS_PER_FILE,
     RecordPosition,
     SourceRecord,
     SourceSummary,
 )
-from collibra_tasks.sources2.source import SourceContent
+from collibra_tasks.sources.source import SourceContent
 
 __all__ = [
     "MAX_COMMANDS_PER_FILE",

@@ -10,11 +10,11 @@ from typing import Self
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.models import AssetRow
-from collibra_tasks.sources2.graph import arrange
-from collibra_tasks.sources2.ordering import Known, OrderedContent, order_content
-from collibra_tasks.sources2.records import SourceRecord, SourceSummary
-from collibra_tasks.sources2.scanning import Scanner, compute_digest, merge_commands
-from collibra_tasks.sources2.spool import Kind, Role, Spool
+from collibra_tasks.sources.graph import arrange
+from collibra_tasks.sources.ordering import Known, OrderedContent, order_content
+from collibra_tasks.sources.records import SourceRecord, SourceSummary
+from collibra_tasks.sources.scanning import Scanner, compute_digest, merge_commands
+from collibra_tasks.sources.spool import Kind, Role, Spool
 
 Log = Callable[[str], object]
 
@@ -109,7 +109,8 @@ def scan_source(
         spool.index_labels()
         merged = merge_commands(spool)
         if merged:
-            log(f"Merged the commands of {merged:,} resources that the source has several times.")
+            noun = "resource" if merged == 1 else "resources"
+            log(f"Merged commands with the same identifier for {merged:,} {noun}.")
         spool.resolve_targets()
         return SourceContent(
             summary=_summarize(spool, tuple(files), tuple(sorted(unknown_keys))),

@@ -10,21 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from collibra_tasks.sources2.filling import (
+from collibra_tasks.sources.cells import Constant, Node, Text, compile_text, union_columns
+from collibra_tasks.sources.filling import (
     Cell,
-    Constant,
     FixedList,
     FixedObject,
     Many,
-    Node,
     Optional,
     Parallel,
     Required,
-    Text,
-    compile_text,
-    union_columns,
 )
-from collibra_tasks.sources2.placeholders import PLACEHOLDER, Columns
+from collibra_tasks.sources.placeholders import PLACEHOLDER, Columns
 
 _REQUIRED_KEYS: Final = ("resourceType", "identifier", "type", "complexRelationType")
 _LIST_KEYS: Final = ("tags", "values")
