@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from collibra_tasks.cycle.baseline import Baseline, load_baseline
 from collibra_tasks.cycle.decision import decide_plan
-from collibra_tasks.cycle.guard import check_removal
 from collibra_tasks.cycle.observation import Observation, Waiting, observe
-from collibra_tasks.cycle.plan import RemovalPlan, plan_removal
+from collibra_tasks.cycle.plan import RemovalPlan
+from collibra_tasks.cycle.planning import compare_cycle
 from collibra_tasks.cycle.ports import Approval, Progress, Reporter, Slots
 from collibra_tasks.cycle.record import begin_upload, write_manifests
 from collibra_tasks.cycle.upload import BatchUploader
@@ -180,17 +180,10 @@ class _Round:
         return observe(self.cycle.session, self.baseline, checkpoint, waiting)
 
     def _make_plan(self, seen: Observation) -> RemovalPlan:
-        cycle, baseline = self.cycle, seen.baseline_in_doubt(self.manifest)
-        plan = plan_removal(
-            cycle.request,
-            self.manifest,
-            baseline.previous,
-            generation=baseline.generation,
-            tracked=baseline.tracked,
+        cycle, options = self.cycle, self.cycle.options
+        plan = compare_cycle(
+            cycle.request, self.manifest, seen, options.limits, evicts=options.evict_before
         )
-        plan = check_removal(plan, cycle.options.limits, evicts=cycle.options.evict_before)
-        notes = ["This is the first cycle: no asset can be missing."] if baseline.is_first else []
-        plan = plan.with_reasons([*baseline.reasons, *seen.reasons()], notes=notes)
         cycle.plan = plan
         cycle.reporter.show_plan(plan)
         return plan

@@ -55,7 +55,7 @@ def begin_upload(
         reuse: Whether batches of an earlier attempt count.
         storage: Storage block of the checkpoint; empty for the default folder.
     """
-    before = baseline.continued
+    before = baseline.checkpoint
     changes: dict[str, Any] = {
         "flow_run_id": session.flow_run.id,
         "flow_run_name": session.flow_run.name,
@@ -71,6 +71,8 @@ def begin_upload(
         changes["unknown_since"] = before.first_unknown_intent_on
         checkpoint = replace(before, token=session.attempt, **changes)
     else:
+        if baseline.continued is None:
+            before = replace(before, unknown_since=None)
         checkpoint = before.replaced_by(content_digest=digest, token=session.attempt, **changes)
     session.storage.write_checkpoint(checkpoint)
     marker = CycleMarker(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from prefect import runtime, task
+from prefect.artifacts import create_markdown_artifact
 
 from collibra_tasks._prefect import WRITE_TASK, require_sync_context
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.cycle.approval import PrefectApproval
 from collibra_tasks.cycle.cycle import Cycle
 from collibra_tasks.cycle.plan import RemovalPlan
+from collibra_tasks.cycle.plan_report import plan_payload, plan_sentence, render_plan
+from collibra_tasks.cycle.planning import PlanPreview, make_plan
 from collibra_tasks.cycle.record import close_cycle
+from collibra_tasks.cycle.validation import validate_content
 from collibra_tasks.errors import FinalizationRefusedError, OverlapError
 from collibra_tasks.finalization.last_finalization import close_finalization
 from collibra_tasks.finalization.session import Session
@@ -30,6 +35,7 @@ from collibra_tasks.models import (
     Upload,
 )
 from collibra_tasks.options import BatchOptions, CycleOptions, OnOverlap
+from collibra_tasks.reporting.events import emit_synchronization_event
 from collibra_tasks.reporting.progress import ProgressArtifact, show_failed_commands
 from collibra_tasks.reporting.receipts import Receipt
 from collibra_tasks.reporting.run_report import RunReport
@@ -205,3 +211,63 @@ class _Reporter:
         key = resource_name("failed-commands", *self._names)
         show_failed_commands(list(rows), key)
         self._session.log(f"Batch {batch_number}: {len(rows)} commands failed. See artifact {key}.")
+
+
+def plan_cycle(
+    credentials: CollibraCredentials,
+    synchronization_id: str,
+    source: SourceLike,
+    *,
+    strategy: FinalizationStrategy | str = FinalizationStrategy.CHANGE_STATUS,
+    missing_asset_status_id: str | None = MISSING_FROM_SOURCE,
+    options: CycleOptions | None = None,
+    validate_on_tenant: bool = False,
+) -> RemovalPlan:
+    """Return and publish the plan of a cycle; nothing in Collibra changes.
+
+    Args:
+        credentials: URL and credentials of the Collibra environment.
+        synchronization_id: 1 to 50 characters.
+        source: Path, pattern, URL, several of those, or an iterable of import commands.
+        strategy: Action on missing assets.
+        missing_asset_status_id: UUID of the status for CHANGE_STATUS.
+        options: Options of the source, limits, storage, ``evict_before`` and ``wait_seconds``.
+        validate_on_tenant: Whether Collibra checks the commands by a simulated plain import.
+
+    Raises:
+        SourceError: If the source is broken.
+        CollibraError: If Collibra or the ledger cannot be read.
+    """
+    require_sync_context()
+    options = options or CycleOptions()
+    request = FinalizationRequest(
+        synchronization_id, FinalizationStrategy(strategy), missing_asset_status_id
+    )
+    log = find_log()
+    with (
+        open_source(source, options.source) as opened,
+        opened.scan(log=log) as content,
+        open_session(credentials, synchronization_id, storage=options.storage) as session,
+    ):
+        names = (session.environment.key, synchronization_id)
+        plans = ShownPlans(session.ledger.store, *names, log=log)
+        preview = make_plan(
+            session, request, content, options.limits, plans=plans, evicts=options.evict_before
+        )
+        if validate_on_tenant:
+            found = validate_content(session, preview.content, wait_seconds=options.wait_seconds)
+            plan = preview.plan.with_reasons(found.reasons, notes=found.notes)
+            preview = replace(preview, plan=plan)
+    _publish_plan(preview, session.environment.key)
+    return preview.plan
+
+
+def _publish_plan(preview: PlanPreview, environment: str) -> None:
+    plan = preview.plan
+    find_log()(plan_sentence(plan))
+    create_markdown_artifact(
+        render_plan(preview),
+        key=resource_name("plan", environment, plan.synchronization_id),
+        description=plan_sentence(plan)[:1_000],
+    )
+    emit_synchronization_event("planned", plan.synchronization_id, environment, plan_payload(plan))

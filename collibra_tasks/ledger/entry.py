@@ -267,15 +267,21 @@ def _smaller(entry: LedgerEntry) -> Iterable[LedgerEntry]:
     history = replace(entry.history, evidence=entry.history.evidence[:10])
     entry = replace(entry, history=history, jobs_before=entry.jobs_before[:3])
     yield entry
-    yield replace(entry, flow_run_name=None, outcome=entry.outcome and entry.outcome[:40])
+    entry = replace(entry, flow_run_name=None, outcome=entry.outcome and entry.outcome[:40])
+    yield entry
+    # Characters outside of ASCII need up to 12 bytes each.
+    resolution = entry.resolution and _cut_resolution(entry.resolution, 40)
+    yield replace(
+        entry, resolution=resolution, job_name=None, history=replace(history, evidence=())
+    )
 
 
 def _cut_resolution(record: ResolutionRecord, length: int) -> ResolutionRecord:
     return replace(
         record,
-        by=record.by[:100],
+        by=record.by[: min(length, 100)],
         reason=record.reason[:length],
-        excluded_job_ids=record.excluded_job_ids[:10],
+        excluded_job_ids=record.excluded_job_ids[: min(length // 10, 10)],
     )
 
 

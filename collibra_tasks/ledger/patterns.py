@@ -102,7 +102,10 @@ class SetAsideJobs:
     def add(self, job_id: str, note: str) -> None:
         """Record a job with person and reason."""
         jobs = {job_id: note[:100], **self.read()}
-        value: dict[str, Any] = {"jobs": dict(list(jobs.items())[:MAX_SET_ASIDE])}
+        rows = list(jobs.items())[:MAX_SET_ASIDE]
+        while len(json.dumps(rows)) > MAX_BOOK_BYTES:
+            rows.pop()
+        value: dict[str, Any] = {"jobs": dict(rows)}
         if not self._store.create(self.name, value, ["collibra-set-aside"]):
             self._store.update(self.name, value, ["collibra-set-aside"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,11 @@ def short_timing(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from collibra_tasks.jobs.tasks import wait_for_job
 
     assert prefect_server
-    for function in (open_session.__wrapped__, wait_for_job.fn):  # type: ignore[attr-defined]  # set by functools.wraps
-        monkeypatch.setitem(function.__kwdefaults__, "timing", FLOW_TIMING)
+    functions: tuple[Any, ...] = (open_session, wait_for_job.fn)
+    for function in functions:
+        # A default value is changed, because the flows have no parameter for the intervals.
+        defaults = inspect.unwrap(function).__kwdefaults__
+        monkeypatch.setitem(defaults, "timing", FLOW_TIMING)
 
 
 @pytest.fixture

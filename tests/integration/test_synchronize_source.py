@@ -59,22 +59,18 @@ def test_log_of_a_cycle(synchronize_tables: Cycle, tenant: Sandbox) -> None:
 
     log = "\n".join(log_lines(state.state_details.flow_run_id))
     assert 3 == tenant.batches
-    assert "Source: 1 files, 25 commands, 25 assets." in log
+    assert "Source: files 1, commands 25, assets 25." in log
     assert all(job.id in log for job in tenant.jobs)
     assert "Batch 3" in log
     assert 100.0 == artifact_of(tenant, "progress")["data"]
 
 
-def test_csv_with_template(credentials: Any, tenant: Sandbox, tmp_path: Path) -> None:
+def test_csv_with_template(synchronize_tables: Cycle, tenant: Sandbox, tmp_path: Path) -> None:
     """A CSV table with a template is imported row by row."""
-    from flows.synchronize_source import synchronize_source
-
     source = tmp_path / "export.csv"
     source.write_text("table;note\norders;äöü\ncustomers;second\n", encoding="utf-8")
 
-    state = synchronize_source(
-        credentials, "nightly", str(source), template=TEMPLATE, return_state=True
-    )
+    state = synchronize_tables(0, source=str(source), template=TEMPLATE)
 
     assert state.is_completed(), state.message
     assert "2 assets" in state.message
@@ -109,19 +105,15 @@ def test_accepted_plan_is_finalized(synchronize_tables: Cycle, tenant: Sandbox) 
 
 
 def test_failed_batch_names_the_command(
-    synchronize_tables: Cycle, credentials: Any, tenant: Sandbox, tmp_path: Path
+    synchronize_tables: Cycle, tenant: Sandbox, tmp_path: Path
 ) -> None:
     """A failed batch ends the flow run; the message has its number and first failed command."""
-    from flows.synchronize_source import synchronize_source
-
     broken = tables(12)
     broken[10] |= {"status": {"name": "No such status"}}
     source = tmp_path / "broken.json"
     source.write_text(json.dumps(broken))
 
-    state = synchronize_source(
-        credentials, "nightly", str(source), max_commands_per_batch=10, return_state=True
-    )
+    state = synchronize_tables(0, source=str(source), max_commands_per_batch=10)
 
     assert state.is_failed()
     assert state.message.startswith("Batch 2 ")
@@ -165,6 +157,7 @@ def test_attach_waits_for_the_running_job(synchronize_tables: Cycle, tenant: San
     """A flow run waits for the job of an earlier one, and then finalizes its own cycle."""
     tenant.stall_jobs()
     assert synchronize_tables(20, wait_seconds=0).is_failed()
+    job = tenant.jobs[-1].id
     tenant.call_next(tenant.finish_jobs, on="job")
 
     state = synchronize_tables(19)
@@ -172,7 +165,7 @@ def test_attach_waits_for_the_running_job(synchronize_tables: Cycle, tenant: San
     assert state.is_completed(), state.message
     assert 2 == tenant.finalizations
     log = "\n".join(log_lines(state.state_details.flow_run_id))
-    assert "wait" in log.lower()
+    assert f"Waiting for job {job}, at most 20 seconds" in log
 
 
 def test_caller_gets_the_typed_error(
@@ -198,6 +191,15 @@ def test_caller_gets_the_typed_error(
 
     assert caught[0].reasons
     assert 1 == tenant.finalizations
+
+
+def test_call_outside_of_a_flow_is_refused(credentials: Any, tenant: Sandbox) -> None:
+    """Outside of a flow no receipt can be kept, so nothing is sent."""
+    from collibra_tasks import synchronize
+
+    with pytest.raises(FinalizationRefusedError, match="Call it inside a flow"):
+        synchronize(credentials, "nightly", tables(3))
+    assert [] == tenant.jobs
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -254,7 +256,7 @@ def test_no_secret_is_stored(
     source = write_tables(tmp_path / "export.json", 3)
     tenant.lose_next_answer(before_commit=True)
 
-    state = synchronize_source(
+    state: Any = synchronize_source(
         credentials_of(tenant, auth_type), "nightly", source, return_state=True
     )
 

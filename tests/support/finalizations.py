@@ -85,7 +85,7 @@ class FinalizationWorld(World):
         return "\n".join(self.log)
 
 
-def outcome_of(action: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result or an error
+def outcome_of(action: Callable[[], Any]) -> Any:
     """Return the result of an action, or the error or crash that it raises."""
     try:
         return action()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +41,7 @@ class Pool:
     def __init__(self, api: httpx.Client, name: str, environment: Mapping[str, str]) -> None:
         self.api, self.name = api, name
         self.environment = dict(environment) | {"COLLIBRA_SRC": str(ROOT)}
+        self._started: list[str] = []
 
     def deploy(self, folder: Path) -> None:
         """Deploy the shipped file; only the name of the work pool differs."""
@@ -60,7 +61,17 @@ class Pool:
                 options = ("--name", name, "--limit", str(limit))
                 worker = PrefectProcess(self.environment, logs / f"{name}.log", *start, *options)
                 stack.enter_context(worker)
-            yield
+            try:
+                yield
+            finally:
+                self._kill_running()
+
+    def _kill_running(self) -> None:
+        """Kill the processes of flow runs that a failed test has left."""
+        for run_id in self._started:
+            with suppress(httpx.HTTPError, ProcessLookupError, AttributeError):
+                if self.read(run_id)["state"]["type"] not in ENDED:
+                    self.send_signal(run_id)
 
     def deployment(self, flow: str) -> dict[str, Any]:
         """Return a deployment."""
@@ -73,7 +84,8 @@ class Pool:
         url = f"/deployments/{self.deployment(flow)['id']}/create_flow_run"
         created = self.api.post(url, json=request)
         assert created.is_success, created.text
-        return str(created.json()["id"])
+        self._started.append(str(created.json()["id"]))
+        return self._started[-1]
 
     def read(self, run_id: str) -> dict[str, Any]:
         """Return a flow run."""

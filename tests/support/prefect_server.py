@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -119,10 +119,14 @@ class PrefectServer(PrefectProcess):
         command = ("server", "start", "--host", "127.0.0.1", "--port", port)
         super().__init__(environment, home / "server.log", *command)
 
-    def __enter__(self) -> PrefectServer:  # type: ignore[override]  # the server, not its process
+    def __enter__(self) -> Self:  # type: ignore[override]  # the server, not its process
         """Start the server and wait until it responds."""
         self.start()
-        wait_until(lambda: responds(f"{self.api}/health"), self.process)
+        try:
+            wait_until(lambda: responds(f"{self.api}/health"), self.process)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def restart(self) -> None:

@@ -7,10 +7,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import pytest
 
@@ -74,15 +75,19 @@ class Cluster:
         )
         assert done.returncode == 0, (program, arguments)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         """Create the cluster and start its server."""
         data = str(self.folder / "data")
         self.run("initdb", "-D", data, "-U", "prefect", "-A", "trust", "--no-sync")
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self.folder}"
         log = str(self.folder / "log")
         self.run("pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start")
-        connection = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "prefect", "postgres")
-        self.run("psql", "-c", "CREATE EXTENSION IF NOT EXISTS pg_trgm", *connection)
+        try:
+            connection = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "prefect", "postgres")
+            self.run("psql", "-c", "CREATE EXTENSION IF NOT EXISTS pg_trgm", *connection)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,8 +101,6 @@ def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, st
     programs = find_postgresql()
     if programs is None:
         pytest.skip("PostgreSQL's initdb is not installed (Debian: apt-get install postgresql)")
-    import tempfile
-
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postgresql-")))
         if os.geteuid() == 0:
@@ -120,20 +123,26 @@ def apis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, st
 class Racer:
     """A process that finalizes what it reads from its input."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-c", RACER],
-            env=environment | {"PYTHONPATH": str(ROOT)},
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-c", RACER],
+                env=environment | {"PYTHONPATH": str(ROOT)},
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
+            )
 
-    def __enter__(self) -> Racer:
+    def __enter__(self) -> Self:
         """Wait until the process has imported the library."""
-        assert self.read("ready")
+        try:
+            self.read("ready")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,13 +166,18 @@ class Racer:
         for line in self.process.stdout:
             if line.startswith(word):
                 return line
-        raise AssertionError("the process ended early")
+        raise AssertionError(f"the process ended early: {self.log.read_text()[-2000:]}")
 
 
-def test_races_through_two_servers(tenant: Sandbox, apis: list[dict[str, str]]) -> None:
+def test_races_through_two_servers(
+    tenant: Sandbox, apis: list[dict[str, str]], tmp_path: Path
+) -> None:
     """Of two flow runs at the same time one finalizes, and both end with the same job."""
     with ExitStack() as stack:
-        racers = [stack.enter_context(Racer(each | tenant.environment())) for each in apis]
+        racers = [
+            stack.enter_context(Racer(each | tenant.environment(), tmp_path / f"racer-{index}.log"))
+            for index, each in enumerate(apis)
+        ]
         for number in range(ROUNDS):
             name = f"race-{number}"
             job_id = import_tables(tenant, 3, name)

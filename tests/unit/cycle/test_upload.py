@@ -26,13 +26,13 @@ def jobs(world: World, kind: str = "batch") -> list[Any]:
 
 
 def synchronize(world: World, commands: list[dict[str, Any]] | None = None, **more: Any) -> None:
-    more = {"options": SMALL, "strategy": "REMOVE_RESOURCES"} | more
-    world.synchronize(commands or numbered(20), **more)
+    facts: dict[str, Any] = {"options": SMALL, "strategy": "REMOVE_RESOURCES"} | more
+    world.synchronize(commands or numbered(20), **facts)
 
 
 def fail(world: World, commands: list[dict[str, Any]] | None = None, **more: Any) -> CollibraError:
-    more = {"options": SMALL, "strategy": "REMOVE_RESOURCES"} | more
-    found = world.synchronize_or_error(commands or numbered(20), **more)
+    facts: dict[str, Any] = {"options": SMALL, "strategy": "REMOVE_RESOURCES"} | more
+    found = world.synchronize_or_error(commands or numbered(20), **facts)
     assert isinstance(found, CollibraError), found
     world.clock.advance(60)
     return found

@@ -14,8 +14,9 @@ from collibra_tasks.ledger.entry import Origin, Phase
 from collibra_tasks.ledger.marker import CycleMarker
 from collibra_tasks.models import MISSING_FROM_SOURCE
 from collibra_tasks.options import OnOverlap
+from tests.support.clients import client_of
 from tests.support.finalizations import FinalizationWorld, outcome_of
-from tests.support.memory_store import CrashError
+from tests.support.memory_store import CrashError, MemoryStore
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_finalize_first_use_with_old_batches(world: FinalizationWorld) -> None:
     world.teach("weekly")  # the environment's names are known
     batch = world.batch(synchronization_id="monthly")
     world.curl("monthly")
-    with pytest.raises(FinalizationRefusedError, match="finalized before|not newer"):
+    with pytest.raises(FinalizationRefusedError, match=r"finalized before|not newer"):
         world.finalize(batch, synchronization_id="monthly")
     assert world.sandbox.finalizations_of("monthly") == 0
 
@@ -202,7 +203,7 @@ def test_finalize_other_batch_failed(world: FinalizationWorld, result: str) -> N
     )
     world.clock.advance(2)
     good = world.batch()
-    with pytest.raises(FinalizationRefusedError, match=f"{bad.id}.*replaced_batch_job_ids"):
+    with pytest.raises(FinalizationRefusedError, match=rf"{bad.id}.*replaced_batch_job_ids"):
         world.finalize(good)
     assert world.finalize(good, replaced_batch_job_ids=(bad.id,)).succeeded
 
@@ -419,8 +420,6 @@ def test_finalize_two_urls(world: FinalizationWorld) -> None:
     batch = world.batch()
     first = world.finalize(batch)
     real = world.client
-    from tests.support.clients import client_of
-
     for url in ("https://alias.example", "https://xn--bcher-kva.example", "https://127.0.0.1"):
         world.client = lambda url=url: client_of(world.sandbox, base_url=url)  # type: ignore[method-assign] # another URL
         assert world.finalize(batch).id == first.id
@@ -439,7 +438,7 @@ def test_finalize_claim_with_pruned_number(world: FinalizationWorld) -> None:
                 world.finalize(world.batch())
 
     world.store.hooks["before"] = freeze
-    with pytest.raises(FinalizationRefusedError, match="not newer|finalized before"):
+    with pytest.raises(FinalizationRefusedError, match=r"not newer|finalized before"):
         world.finalize(batch)
     assert world.sent == 26
     assert world.entry().number == 26
@@ -507,8 +506,6 @@ def test_finalize_restored_server(world: FinalizationWorld) -> None:
 
 def test_finalize_empty_home(world: FinalizationWorld) -> None:
     """Two containers without a shared server do not both finalize one cycle by evidence."""
-    from tests.support.memory_store import MemoryStore
-
     batch = world.batch()
     world.finalize(batch)
     world.store = MemoryStore(world.clock, is_shared=False)

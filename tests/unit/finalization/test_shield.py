@@ -39,7 +39,7 @@ def terminate() -> None:
 def test_shield_from_termination_defers(received: list[int]) -> None:
     """SIGTERM during the request is delivered after the record, once."""
     done = []
-    with pytest.raises(TerminatedError), shield_from_termination(25):
+    with pytest.raises(TerminatedError), shield_from_termination(25):  # noqa: PT012 - the signal ends the block
         terminate()
         terminate()
         done.append("recorded")
@@ -50,7 +50,7 @@ def test_shield_from_termination_defers(received: list[int]) -> None:
 
 def test_shield_from_termination_after_failure(received: list[int]) -> None:
     """A request that fails does not swallow the signal."""
-    with pytest.raises(TerminatedError), shield_from_termination(25):
+    with pytest.raises(TerminatedError), shield_from_termination(25):  # noqa: PT012 - the signal ends the block
         terminate()
         raise ConnectionError
     assert received == [signal.SIGTERM]
@@ -68,7 +68,7 @@ def test_shield_from_termination_without_signal(received: list[int]) -> None:
 def test_shield_from_termination_expires(received: list[int]) -> None:
     """A request that takes too long is interrupted when the deferral expires."""
     begun = time.monotonic()
-    with pytest.raises(TerminatedError), shield_from_termination(0.05):
+    with pytest.raises(TerminatedError), shield_from_termination(0.05):  # noqa: PT012 - the signal ends the block
         terminate()
         for _ in range(1000):
             threading.Event().wait(0.01)

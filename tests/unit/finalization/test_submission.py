@@ -92,7 +92,7 @@ def test_send_finalization_unreadable_after_commit(
 ) -> None:
     """The job of a response that is lost or unreadable is found in the job list."""
     batch = world.batch()
-    plan(world, True)
+    plan(world, True)  # noqa: FBT003
     assert world.finalize(batch).succeeded
     assert posts(world) == 2
 
@@ -103,7 +103,7 @@ def test_send_finalization_unreadable_without_commit(
 ) -> None:
     """A response that is lost or unreadable and created no job is never repeated."""
     batch = world.batch()
-    plan(world, False)
+    plan(world, False)  # noqa: FBT003
     for _ in range(3):
         with pytest.raises(OutcomeUnknownError):
             world.finalize(batch)

@@ -1,0 +1,53 @@
+"""The flows plan-synchronization and check-tenant on a real Prefect server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from collibra_tasks.ledger.identity import normalize_environment, resource_name
+from collibra_tasks.sandbox import Sandbox
+from tests.support.flow_runs import artifact_of, write_tables
+from tests.support.prefect_server import latest_artifact
+
+Cycle = Callable[..., Any]
+
+
+def test_plan_synchronization_shows_reasons(
+    synchronize_tables: Cycle, credentials: Any, tenant: Sandbox, tmp_path: Path
+) -> None:
+    """A plan sends nothing that changes Collibra, shows its reasons and the number."""
+    from flows.plan_synchronization import plan_synchronization
+
+    synchronize_tables(20)
+    jobs, source = len(tenant.jobs), write_tables(tmp_path / "export.json", 10)
+
+    state = plan_synchronization(
+        credentials, "nightly", source, validate_on_tenant=True, return_state=True
+    )
+
+    plan = state.result()
+    assert state.is_completed()
+    assert state.message.startswith(f"Plan {plan.plan_id} of nightly: 10 assets, 0 new, 10 missing")
+    assert (10, 10, 0) == (plan.asset_count, plan.missing_count, plan.new_count)
+    assert not plan.allowed
+    assert plan.reasons
+    assert (jobs + 1, 1) == (len(tenant.jobs), tenant.finalizations)  # one simulated import
+    artifact = artifact_of(tenant, "plan")["data"]
+    assert "accept_missing_count=10" in artifact
+    assert "table_019" in artifact
+
+
+def test_check_tenant_fails_with_the_next_step(credentials: Any, tenant: Sandbox) -> None:
+    """A failed check ends the flow run with one sentence; the artifact has every check."""
+    from flows.check_tenant import check_tenant
+
+    state = check_tenant(credentials, "nightyl", return_state=True)
+
+    assert state.is_failed()
+    assert "'nightyl'" in state.message
+    assert "Correct the ID" in state.message
+    key = resource_name("check", normalize_environment(tenant.url))
+    assert "Authentication" in latest_artifact(key)["data"]
+    assert tenant.password not in latest_artifact(key)["data"]

@@ -1,0 +1,295 @@
+"""Random histories of scripts, flow runs, people, crashes and restores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OutcomeUnknownError
+from collibra_tasks.ledger.entry import Origin, Phase
+from collibra_tasks.models import FlowRunInfo, Job
+from collibra_tasks.sandbox.jobs import BATCH, FINALIZE, JobView
+from tests.support.counters import count
+from tests.support.finalizations import FinalizationWorld, outcome_of
+from tests.support.memory_store import CrashError
+from tests.support.sessions import NIGHTLY
+
+CASES = int(os.environ.get("COLLIBRA_CASES", "200"))
+
+steps = st.integers(0, 25)
+statuses = st.sampled_from([400, 403, 404, 409, 429, 500, 503])
+
+
+class FinalizationModel(RuleBasedStateMachine):
+    """Actors on one synchronization.
+
+    Attributes:
+        evidence: Batches of the open cycle, as the script that sends them knows them.
+        covered: Finalizations that were checked against the cycle that they closed.
+    """
+
+    @initialize(taught=st.booleans())
+    def begin(self, *, taught: bool) -> None:
+        """Start with an environment in which names were learned, or not."""
+        self.world = FinalizationWorld()
+        self.evidence: list[str] = []
+        self.run: FlowRunInfo | None = None
+        self.submitted: tuple[str, ...] = ()
+        self.restore: Callable[[], None] | None = None
+        self.restored = False
+        self.bad: set[str] = set()
+        if taught:
+            self.world.teach()
+
+    def _finalize(self, run: FlowRunInfo, evidence: tuple[str, ...]) -> object:
+        self.run, self.submitted = run, evidence
+        before = {job.id for job in self.world.sandbox.jobs}
+        result = outcome_of(lambda: self.world.finalize(*evidence, run=run, wait_seconds=600))
+        self.world.store.clear_hooks()
+        self.world.sandbox.reset_faults()
+        assert isinstance(result, Job | CollibraError | CrashError)
+        self._check_new(before, evidence)
+        if isinstance(result, Job):
+            self.evidence = [each for each in self.evidence if each not in evidence]
+        return result
+
+    def _check_new(self, before: set[str], evidence: tuple[str, ...]) -> None:
+        """Check that what this run sent closed a cycle whose batches all succeeded."""
+        new = [each for each in self._ours() if each.id not in before]
+        assert len(new) <= 1, "one run sent two finalizations"
+        if new and evidence:
+            assert not self.bad & set(self._batches_of_cycle(new[0])), "a failed batch was closed"
+
+    def _jobs(self) -> list[JobView]:
+        return [job for job in self.world.sandbox.jobs if job.synchronization_id == NIGHTLY]
+
+    def _ours(self) -> list[JobView]:
+        return [job for job in self._jobs() if job.kind == FINALIZE and not job.by_hand]
+
+    def _batches_of_cycle(self, closing: JobView) -> list[str]:
+        found: list[str] = []
+        for job in self.world.sandbox.jobs:
+            if job.id == closing.id:
+                break
+            if job.kind == FINALIZE and job.synchronization_id == NIGHTLY:
+                found = []
+            if job.kind == BATCH or job.id in self.bad:
+                found.append(job.id)
+        return found
+
+    @rule()
+    def script_sends_batch(self) -> None:
+        """Send a batch by a script, which keeps the job ID."""
+        self.evidence.append(self.world.batch())
+
+    @rule()
+    def batch_fails(self) -> None:
+        """Add a batch that fails and that the script does not list."""
+        job = self.world.sandbox.add_foreign_job(
+            name=f"Synchronization of batch for id: {NIGHTLY}", state="ERROR", result="FAILURE"
+        )
+        self.bad.add(job.id)
+        self.world.clock.advance(2)
+
+    @rule()
+    def scheduled_run(self) -> None:
+        """Finalize the script's batches in a new flow run."""
+        if self.evidence:
+            self._finalize(self.world.new_run(), tuple(self.evidence))
+
+    @rule()
+    def retry(self) -> None:
+        """Retry the last flow run."""
+        if self.run is not None and self.submitted:
+            self._finalize(self.run, self.submitted)
+
+    @rule()
+    def second_worker(self) -> None:
+        """Repeat the last parameters in a second flow run."""
+        if self.submitted:
+            self._finalize(self.world.new_run(), self.submitted)
+
+    @rule(status=statuses, after_commit=st.booleans(), page=st.booleans())
+    def gateway(self, status: int, *, after_commit: bool, page: bool) -> None:
+        """Replace the response by that of a gateway, before or after the commit."""
+        if self.evidence:
+            body = "<html></html>" if page else None
+            self.world.sandbox.fail_next(status, after_commit=after_commit, body=body)
+            self._finalize(self.world.new_run(), tuple(self.evidence))
+
+    @rule(before_commit=st.booleans())
+    def lost_response(self, *, before_commit: bool) -> None:
+        """Lose the response of a run."""
+        if self.evidence:
+            self.world.sandbox.lose_next_answer(before_commit=before_commit)
+            self._finalize(self.world.new_run(), tuple(self.evidence))
+
+    @rule(step=steps, after=st.booleans(), reported=st.booleans())
+    def killed_run(self, step: int, *, after: bool, reported: bool) -> None:
+        """Kill a run at a store operation, reported to Prefect or not."""
+        if self.evidence:
+            run = self.world.new_run()
+            self._at_step(step, _crash, after=after)
+            self._finalize(run, tuple(self.evidence))
+            if reported:
+                self.world.ended_runs.add(run.id)
+
+    @rule(step=steps, by_hand=st.booleans())
+    def frozen_run(self, step: int, *, by_hand: bool) -> None:
+        """Stop a run while a person decides, and another run or the person finalizes."""
+        if self.evidence:
+            evidence = tuple(self.evidence)
+
+            def meanwhile() -> None:
+                self.world.clock.advance(300)
+                self.person_resolves()
+                if by_hand:
+                    self.world.curl()
+                else:
+                    outcome_of(lambda: self.world.finalize(*evidence, wait_seconds=600))
+
+            self._at_step(step, meanwhile, after=True)
+            # A finalization by hand between the last job search and the request cannot be seen.
+            self.run, self.submitted = self.world.new_run(), evidence
+            outcome_of(lambda: self.world.finalize(*evidence, run=self.run, wait_seconds=600))
+            self.world.store.clear_hooks()
+
+    @rule()
+    def person_finalizes(self) -> None:
+        """Close the cycle by a person with curl."""
+        if any(job.kind == BATCH for job in self._jobs()):
+            self.world.curl()
+
+    @rule()
+    def other_programs(self) -> None:
+        """Other programs start jobs."""
+        self.world.sandbox.add_foreign_job(name="Import")
+        self.world.clock.advance(1)
+
+    @rule(seconds=st.sampled_from([1, 100, 5000]))
+    def time_passes(self, seconds: int) -> None:
+        """Time passes."""
+        self.world.clock.advance(seconds)
+
+    @rule()
+    def backup(self) -> None:
+        """Prefect's database is saved."""
+        self.restore = self.world.store.save()
+
+    @rule()
+    def restore_backup(self) -> None:
+        """Prefect's database is restored."""
+        if self.restore:
+            self.restore()
+            self.restored = True
+
+    @rule()
+    def person_resolves(self) -> None:
+        """Resolve an unknown outcome by what Collibra shows."""
+        entry = outcome_of(self.world.newest)
+        if entry is None or entry.phase != Phase.INTENDED:
+            return
+        self.world.clock.advance(300)
+        self._resolve()
+
+    def _resolve(self) -> None:
+        entry = self.world.entry()
+        jobs = [
+            job for job in self._ours() if job.created_on >= (entry.intended_on or job.created_on)
+        ]
+        known = {each.job_id for each in self._entries()} | set(entry.jobs_before)
+        new = [job for job in jobs if job.id not in known]
+        if new:
+            self.world.resolve("adopt_job", job_id=new[0].id)
+            return
+        try:
+            self.world.resolve("not_sent", excluded=[job.id for job in self.world.sandbox.jobs])
+        except FinalizationRefusedError as error:
+            # A finalization by others closed the cycle.
+            text = str(error)
+            closed = next(job for job in self.world.sandbox.jobs if job.id in text)
+            self.world.resolve("adopt_job", job_id=closed.id)
+
+    def _entries(self) -> list[object]:
+        with self.world.session() as session:
+            return list(session.ledger.entries())
+
+    def _at_step(self, step: int, act: Callable[[], None], *, after: bool) -> None:
+        remaining = iter(range(step + 1))
+        happened: list[bool] = []
+
+        def hook(*_: str) -> None:
+            if not happened and next(remaining, None) == step:
+                happened.append(True)
+                self.world.store.clear_hooks()
+                act()
+
+        self.world.store.hooks["after" if after else "before"] = hook
+
+    @invariant()
+    def one_finalization_per_batch(self) -> None:
+        """Two finalizations of this library have a batch between them, whatever happened."""
+        if not hasattr(self, "world"):
+            return
+        closed_by: JobView | None = None
+        for job in self.world.sandbox.jobs:
+            if job.synchronization_id != NIGHTLY:
+                continue
+            if job.kind == BATCH:
+                closed_by = None
+            elif job.kind == FINALIZE and not job.by_hand:
+                assert closed_by is None, f"{closed_by} and {job} closed the same cycle"
+                closed_by = job
+
+    def teardown(self) -> None:
+        """Find the way back to a successful cycle from whatever state was reached."""
+        if not hasattr(self, "world"):
+            return
+        count("random histories of finalizations")
+        self.world.clock.advance(300)
+        for _ in range(3):
+            batch = self.world.batch()
+            result = outcome_of(lambda b=batch: self.world.finalize(b, wait_seconds=3600))
+            if isinstance(result, OutcomeUnknownError):
+                self.world.clock.advance(300)
+                self._resolve()
+            elif isinstance(result, FinalizationRefusedError):
+                self._follow_advice(batch, result)
+            else:
+                assert isinstance(result, Job), result
+                assert result.succeeded
+                entry = self.world.entry()
+                assert (entry.origin, entry.job_id) == (Origin.OURS, result.id)
+                return
+        raise AssertionError(f"no way back to a successful cycle: {result!r}")
+
+    def _follow_advice(self, batch: str, error: FinalizationRefusedError) -> None:
+        """Do what a refusal demands: list what was replaced, or check the doubtful jobs."""
+        text = str(error)
+        assert "replaced_batch_job_ids" in text or "allow_unverified_cycle" in text, text
+        result = outcome_of(
+            lambda: self.world.finalize(
+                batch, replaced_batch_job_ids=tuple(self.bad), allow_unverified_cycle=True
+            )
+        )
+        if isinstance(result, OutcomeUnknownError):
+            self.world.clock.advance(300)
+            self._resolve()
+
+
+def _crash() -> None:
+    raise CrashError("killed")
+
+
+TestFinalizationModel = FinalizationModel.TestCase
+TestFinalizationModel.settings = settings(
+    max_examples=CASES,
+    stateful_step_count=15,
+    deadline=None,
+    derandomize="COLLIBRA_CASES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
