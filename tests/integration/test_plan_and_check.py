@@ -23,7 +23,7 @@ def test_plan_synchronization_shows_reasons(
     synchronize_tables(20)
     jobs, source = len(tenant.jobs), write_tables(tmp_path / "export.json", 10)
 
-    state = plan_synchronization(
+    state: Any = plan_synchronization(
         credentials, "nightly", source, validate_on_tenant=True, return_state=True
     )
 
@@ -43,7 +43,7 @@ def test_check_tenant_fails_with_the_next_step(credentials: Any, tenant: Sandbox
     """A failed check ends the flow run with one sentence; the artifact has every check."""
     from flows.check_tenant import check_tenant
 
-    state = check_tenant(credentials, "nightyl", return_state=True)
+    state: Any = check_tenant(credentials, "nightyl", return_state=True)
 
     assert state.is_failed()
     assert "'nightyl'" in state.message

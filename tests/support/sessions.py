@@ -127,7 +127,7 @@ class World:
         """Return a new flow run."""
         number = next(_numbers)
         run_id = f"00000000-0000-0000-0000-{number:012d}"
-        facts = {
+        facts: dict[str, Any] = {
             "id": run_id,
             "name": f"run-{number}",
             "root_id": run_id,

@@ -217,3 +217,37 @@ def test_load_baseline_foreign_finalization_closes_an_interrupted_first_cycle() 
 
     assert "27 of 30" in refusal(world, 3)
     assert world.synchronize(numbered(30)).succeeded
+
+
+def test_load_baseline_restored_ledger_and_a_cycle_from_elsewhere() -> None:
+    """A finalization that closed another cycle does not end the suspicion either."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restore()
+    refusal(world, 20)
+    job_id = world.import_batch(numbered(500))
+    world.finalize(job_id, strategy="IGNORE", allow_unverified_cycle=True)
+    world.clock.advance(86_400)
+
+    text = refusal(world, 20)
+
+    assert "cannot be read" in text
+    assert "restored" in text
+
+
+def test_load_baseline_cycle_after_a_failed_finalization() -> None:
+    """The cycle after a failed finalization may hold the assets of the failed one as well."""
+    world = World()
+    world.synchronize(numbered(20))
+    world.sandbox.end_jobs_as("ERROR")
+    world.synchronize_or_error([*numbered(20), *tables("a", "b", "c", "d")])
+    world.clock.advance(60)
+
+    world.synchronize(numbered(20))
+    world.synchronize(numbered(20))
+
+    assert [plan.previous_count for plan in world.record.plans[-2:]] == [24, 24]

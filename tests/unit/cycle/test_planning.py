@@ -174,20 +174,24 @@ def test_make_plan_after_foreign_finalization(world: PlanningWorld) -> None:
 
 
 def test_make_plan_after_killed_run(world: PlanningWorld) -> None:
-    """A finalization that ended without its flow run is seen as ended; nothing is recorded."""
+    """A finalization that failed without its flow run counts as failed; nothing is recorded."""
     world.synchronize(numbered(20))
+    world.sandbox.end_jobs_as("FAILED")
+    world.synchronize_or_error(numbered(18))
     with world.session() as session:
         newest = session.ledger.newest()
         assert newest is not None
-        reopened = newest.with_job(session.client.get_job(str(newest.job_id)))
-        session.ledger.update(reopened)
+        assert newest.failed
+        session.ledger.update(replace(newest, phase=Phase.SENT, failed=False, outcome=None))
 
-    planned = world.plan(numbered(10))
+    planned = world.plan(numbered(18))
 
     with world.session() as session:
-        assert reopened.phase == session.ledger.newest().phase  # type: ignore[union-attr]  # it exists
-    assert () == planned.notes
-    assert planned.plan_id == world.plan_of_cycle(numbered(10)).plan_id
+        kept = session.ledger.newest()
+    assert kept is not None
+    assert Phase.SENT == kept.phase
+    assert (20, 2) == (planned.previous_count, planned.missing_count)
+    assert planned.plan_id == world.plan_of_cycle(numbered(18)).plan_id
 
 
 def test_make_plan_open_finalization_is_a_note(world: PlanningWorld) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from collibra_tasks.errors import (
@@ -421,7 +423,8 @@ def test_finalize_two_urls(world: FinalizationWorld) -> None:
     first = world.finalize(batch)
     real = world.client
     for url in ("https://alias.example", "https://xn--bcher-kva.example", "https://127.0.0.1"):
-        world.client = lambda url=url: client_of(world.sandbox, base_url=url)  # type: ignore[method-assign] # another URL
+        other = partial(client_of, world.sandbox, base_url=url)
+        world.client = other  # type: ignore[method-assign, assignment] # another URL
         assert world.finalize(batch).id == first.id
     world.client = real  # type: ignore[method-assign] # the first URL
     assert world.sent == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -52,7 +53,7 @@ def worlds(
             world.teach()
         batch = world.batch()
         happened = at_step(world, kind, number, act(world))
-        result = outcome_of(lambda w=world, b=batch: w.finalize(b, run=w.new_run()))
+        result = outcome_of(partial(world.finalize, batch, run=world.new_run()))
         stop_acting(world)
         if not happened:
             assert number > 5
@@ -94,7 +95,7 @@ KINDS = ["store before", "store after", "request before", "request after"]
 def test_finalize_crash_at_each_step(kind: str, *, taught: bool) -> None:
     """After a crash anywhere, the cycle is finalized once, at the latest after a decision."""
     for world, batch, _ in worlds(kind, crash, taught=taught):
-        result = outcome_of(lambda w=world, b=batch: w.finalize(b))
+        result = outcome_of(partial(world.finalize, batch))
         if not isinstance(result, Job):
             way_out(world, result)
             result = world.finalize(batch)
@@ -111,11 +112,11 @@ def test_finalize_crash_then_retry(kind: str) -> None:
         world.teach()
         batch, run = world.batch(), world.new_run()
         happened = at_step(world, kind, number, crash(world))
-        outcome_of(lambda w=world, b=batch, r=run: w.finalize(b, run=r))
+        outcome_of(partial(world.finalize, batch, run=run))
         stop_acting(world)
         if not happened:
             return
-        result = outcome_of(lambda w=world, b=batch, r=run: w.finalize(b, run=r))
+        result = outcome_of(partial(world.finalize, batch, run=run))
         if not isinstance(result, Job):
             way_out(world, result)
             result = world.finalize(batch, run=run)
@@ -140,7 +141,7 @@ def test_finalize_stopped_at_each_step(kind: str) -> None:
     """A process that stops anywhere while another run takes over finalizes nothing twice."""
     for world, batch, _ in worlds(kind, other_run, taught=True):
         assert world.sent <= 2
-        result = outcome_of(lambda w=world, b=batch: w.finalize(b))
+        result = outcome_of(partial(world.finalize, batch))
         if not isinstance(result, Job):
             way_out(world, result)
             result = world.finalize(batch)
@@ -182,7 +183,7 @@ def lost_store(world: FinalizationWorld) -> Act:
 def test_finalize_store_error_at_each_step(kind: str) -> None:
     """A store request that fails anywhere leads to no second finalization and no dead end."""
     for world, batch, _ in worlds(kind, lost_store, taught=True):
-        result = outcome_of(lambda w=world, b=batch: w.finalize(b))
+        result = outcome_of(partial(world.finalize, batch))
         if not isinstance(result, Job):
             way_out(world, result)
             result = world.finalize(batch)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OutcomeUnknownError
-from collibra_tasks.ledger.entry import Origin, Phase
+from collibra_tasks.ledger.entry import LedgerEntry, Origin, Phase
 from collibra_tasks.models import FlowRunInfo, Job
 from collibra_tasks.sandbox.jobs import BATCH, FINALIZE, JobView
 from tests.support.counters import count
@@ -25,12 +26,7 @@ statuses = st.sampled_from([400, 403, 404, 409, 429, 500, 503])
 
 
 class FinalizationModel(RuleBasedStateMachine):
-    """Actors on one synchronization.
-
-    Attributes:
-        evidence: Batches of the open cycle, as the script that sends them knows them.
-        covered: Finalizations that were checked against the cycle that they closed.
-    """
+    """Actors on one synchronization; ``evidence`` is the script's list of batches."""
 
     @initialize(taught=st.booleans())
     def begin(self, *, taught: bool) -> None:
@@ -62,6 +58,8 @@ class FinalizationModel(RuleBasedStateMachine):
         new = [each for each in self._ours() if each.id not in before]
         assert len(new) <= 1, "one run sent two finalizations"
         if new and evidence:
+            closed = set(self._batches_of_cycle(new[0]))
+            assert closed >= set(evidence), "a finalization by others had closed the cycle"
             assert not self.bad & set(self._batches_of_cycle(new[0])), "a failed batch was closed"
 
     def _jobs(self) -> list[JobView]:
@@ -85,6 +83,11 @@ class FinalizationModel(RuleBasedStateMachine):
     def script_sends_batch(self) -> None:
         """Send a batch by a script, which keeps the job ID."""
         self.evidence.append(self.world.batch())
+
+    @rule()
+    def script_begins_again(self) -> None:
+        """Begin a new cycle of the script; earlier batches are not listed any more."""
+        self.evidence = []
 
     @rule()
     def batch_fails(self) -> None:
@@ -214,7 +217,7 @@ class FinalizationModel(RuleBasedStateMachine):
             closed = next(job for job in self.world.sandbox.jobs if job.id in text)
             self.world.resolve("adopt_job", job_id=closed.id)
 
-    def _entries(self) -> list[object]:
+    def _entries(self) -> list[LedgerEntry]:
         with self.world.session() as session:
             return list(session.ledger.entries())
 
@@ -253,7 +256,7 @@ class FinalizationModel(RuleBasedStateMachine):
         self.world.clock.advance(300)
         for _ in range(3):
             batch = self.world.batch()
-            result = outcome_of(lambda b=batch: self.world.finalize(b, wait_seconds=3600))
+            result = outcome_of(partial(self.world.finalize, batch, wait_seconds=3600))
             if isinstance(result, OutcomeUnknownError):
                 self.world.clock.advance(300)
                 self._resolve()

@@ -131,7 +131,11 @@ def test_recover_finalization_resolved_meanwhile(world: FinalizationWorld) -> No
     """A person's decision during the wait ends it."""
     batch = world.batch()
     kill_before_request(world, batch)
-    world.clock.call_later(205, lambda: world.resolve("not_sent"))
+
+    def decide() -> None:
+        world.resolve("not_sent")
+
+    world.clock.call_later(205, decide)
     world.clock.advance(190)
     assert world.finalize(batch).succeeded
     assert world.entry().phase == Phase.ENDED
