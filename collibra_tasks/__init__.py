@@ -7,7 +7,7 @@ The flows that combine the tasks are in the folder ``flows/`` and are deployed f
 
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.cycle.plan import RemovalPlan
-from collibra_tasks.cycle.tasks import submit_batch, synchronize
+from collibra_tasks.cycle.tasks import plan_cycle, submit_batch, synchronize
 from collibra_tasks.finalization.tasks import resolve_finalization_record, submit_finalization
 from collibra_tasks.jobs.tasks import wait_for_job
 from collibra_tasks.ledger.entry import LedgerEntry, Resolution
@@ -66,6 +66,7 @@ __all__ = [
     "completed_state",
     "failed_state",
     "open_source",
+    "plan_cycle",
     "publish_inspection",
     "publish_receipt",
     "publishing_receipt",

@@ -13,10 +13,10 @@ from collibra_tasks import (
     CycleOptions,
     FinalizationStrategy,
     failed_state,
+    plan_cycle,
 )
 from collibra_tasks.cycle.forms import GuardLimits, SourceReading, StatusId, SynchronizationId
 from collibra_tasks.cycle.plan_report import plan_sentence
-from collibra_tasks.cycle.tasks import plan_cycle
 from collibra_tasks.errors import CollibraError
 
 MAX_MESSAGE_LENGTH = 1_000

@@ -17,7 +17,13 @@ from tests.support.flow_runs import until
 from tests.support.prefect_server import ROOT, PrefectProcess
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-FLOWS = ("synchronize-source", "finalize-synchronization", "resolve-finalization")
+FLOWS = (
+    "synchronize-source",
+    "plan-synchronization",
+    "finalize-synchronization",
+    "resolve-finalization",
+    "check-tenant",
+)
 SETTLE_SECONDS = 12
 """Time after which the worker has reported a crash twice; the second report would undo a retry."""
 

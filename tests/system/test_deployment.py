@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_schedules_are_inactive(pool: Pool) -> None:
-    """Each deployment has an inactive schedule, checked parameters, and no concurrency limit."""
+    """No deployment has an active schedule or a concurrency limit; parameters are checked."""
     for flow in FLOWS:
         deployment = pool.deployment(flow)
-        assert [False] == [schedule["active"] for schedule in deployment["schedules"]]
+        assert not any(schedule["active"] for schedule in deployment["schedules"])
         assert deployment["enforce_parameter_schema"]
         assert deployment["global_concurrency_limit"] is None
         assert deployment["concurrency_limit"] is None
@@ -40,10 +40,12 @@ def test_each_deployment_runs(pool: Pool, tenant: Sandbox, tmp_path: Path) -> No
             batch_job_ids=[job_id],
         ),
         pool.start("resolve-finalization", **common, synchronization_id="nothing"),
+        pool.start("plan-synchronization", **common, synchronization_id="plan", source=source),
+        pool.start("check-tenant", **common),
     ]
     states = [pool.wait(run) for run in runs]
 
-    assert ["COMPLETED"] * 3 == [state["type"] for state in states], states
+    assert ["COMPLETED"] * 5 == [state["type"] for state in states], states
     assert "Finalized files with CHANGE_STATUS: 5 assets" in states[0]["message"]
     assert "by-hand: finalized" in artifact_of(tenant, "receipt", "by-hand")["data"]
     assert "Nothing has to be resolved" in states[2]["message"]

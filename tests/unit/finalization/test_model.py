@@ -291,7 +291,7 @@ def _crash() -> None:
 TestFinalizationModel = FinalizationModel.TestCase
 TestFinalizationModel.settings = settings(
     max_examples=CASES,
-    stateful_step_count=15,
+    stateful_step_count=30,
     deadline=None,
     derandomize="COLLIBRA_CASES" not in os.environ,
     suppress_health_check=list(HealthCheck),
