@@ -61,10 +61,12 @@ class Finalizer:
             newest = settle_intent(self.session, self.on_overlap)
             if entry := self._find_entry_to_follow(newest, evidence):
                 return self._follow(entry, request, evidence)
-            newest = wait_for_last_finalization(
+            ended = wait_for_last_finalization(
                 self.session, wait_seconds=self.wait_seconds, on_overlap=self.on_overlap
             )
-            found = self._judge_and_send(request, evidence, newest)
+            if _number(ended) != _number(newest):
+                continue  # another flow run finalized between the two reads
+            found = self._judge_and_send(request, evidence, ended)
             if isinstance(found, Job):
                 return found
             if found is not None:

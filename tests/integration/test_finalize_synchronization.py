@@ -174,3 +174,32 @@ def test_retried_flow_follows_the_job(credentials: Any, tenant: Sandbox) -> None
 
     assert [tenant.jobs[-1].id] * 2 == jobs
     assert 1 == tenant.finalizations
+
+
+def test_finalization_by_another_run_between_two_reads(
+    credentials: Any, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flow run follows the job of another one that finalized the same batches meanwhile."""
+    from collibra_tasks.finalization import finalizer
+    from collibra_tasks.finalization.finalizer import Finalizer
+    from collibra_tasks.finalization.submission import Evidence
+    from collibra_tasks.finalization.tasks import open_session
+    from collibra_tasks.models import FinalizationRequest, FinalizationStrategy
+
+    request = FinalizationRequest("nightly", FinalizationStrategy.IGNORE)
+    evidence = Evidence(batch_job_ids=(import_tables(tenant, 3),))
+    wait = finalizer.wait_for_last_finalization
+    jobs = []
+
+    def wait_after_another(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(finalizer, "wait_for_last_finalization", wait)
+        with open_session(credentials, "nightly") as other:
+            jobs.append(Finalizer(session=other).finalize(request, evidence).id)
+        return wait(*arguments, **options)
+
+    monkeypatch.setattr(finalizer, "wait_for_last_finalization", wait_after_another)
+    with open_session(credentials, "nightly") as session:
+        jobs.append(Finalizer(session=session).finalize(request, evidence).id)
+
+    assert [tenant.jobs[-1].id] * 2 == jobs
+    assert 1 == tenant.finalizations
