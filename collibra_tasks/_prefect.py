@@ -66,6 +66,7 @@ def current_flow_run() -> FlowRunInfo:
         name=flow_run.name,
         root_id=str(root.id),
         attempt=flow_run.run_count,
+        root_attempt=root.run_count,
         deployment=deployment,
         created_by_schedule=bool(root.auto_scheduled),
         started_on=_to_utc(flow_run.expected_start_time),

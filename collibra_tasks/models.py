@@ -283,6 +283,7 @@ class FlowRunInfo:
         name: Name of the flow run.
         root_id: ID of the outermost flow run that called it; its own ID if none did.
         attempt: 1 for the first attempt, one more for each retry; 0 outside of a flow run.
+        root_attempt: The same for the outermost flow run.
         deployment: Name of the deployment, or ``None``.
         created_by_schedule: Whether a schedule created the outermost flow run.
         started_on: Start of the flow run by the Prefect server's clock, in UTC.
@@ -292,6 +293,7 @@ class FlowRunInfo:
     name: str | None = None
     root_id: str | None = None
     attempt: int = 0
+    root_attempt: int = 0
     deployment: str | None = None
     created_by_schedule: bool = False
     started_on: datetime | None = None

@@ -110,7 +110,8 @@ class Observation:
 
     def reasons(self) -> list[str]:
         """Return the reasons to ask a person."""
-        others = self.search.batches_by_others
+        set_aside = self.session.set_aside.read()
+        others = [job for job in self.search.batches_by_others if job.id not in set_aside]
         if not others:
             return []
         ids = ", ".join(job.id for job in others[:3])
@@ -181,7 +182,7 @@ def observe(
     search = search_jobs(
         session,
         baseline.history,
-        known_ids={*known, *session.set_aside.read()},
+        known_ids=known,
         listed_ids=batch_ids(checkpoint) if checkpoint and is_same else (),
         lost_batches_since=checkpoint.first_unknown_intent_on if checkpoint else None,
     )

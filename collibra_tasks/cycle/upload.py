@@ -6,17 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from collibra_tasks.cycle.lost_batches import wait_for_lost_jobs
 from collibra_tasks.cycle.ports import Progress, Reporter
 from collibra_tasks.errors import (
-    CollibraError,
     JobError,
     JobIncompleteError,
     NotFoundError,
     OutcomeUnknownError,
 )
-from collibra_tasks.finalization.job_matching import batch_id_of
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.jobs.polling import error_for_job, retry_while_busy, wait_for_job
 from collibra_tasks.jobs.results import fetch_results
@@ -114,8 +113,17 @@ class BatchUploader:
             except OutcomeUnknownError as error:
                 self._record_lost(since)
                 self.session.log(f"{error} The batch is sent again when no such job runs.")
-                self._wait_for_lost_jobs(since.timestamp(), error)
+                self._wait_for_lost_jobs(since, error)
         return self._submit_once(batch)
+
+    def _wait_for_lost_jobs(self, since: datetime, lost: OutcomeUnknownError) -> None:
+        wait_for_lost_jobs(
+            self.session,
+            lost,
+            since=since,
+            known_ids=frozenset(self.checkpoint.job_ids),
+            wait_seconds=self.wait_seconds,
+        )
 
     def _record_lost(self, since: datetime) -> None:
         """Record that a batch-named job since a time may be ours although its ID is unknown."""
@@ -135,41 +143,6 @@ class BatchUploader:
             log=self.session.log,
         )
 
-    def _wait_for_lost_jobs(self, since: float, lost: OutcomeUnknownError) -> None:
-        session = self.session
-        began = session.clock.monotonic()
-        while True:
-            running = self._lost_jobs(since, lost)
-            waited = session.clock.monotonic() - began
-            if not running and waited >= session.timing.list_grace:
-                return
-            if waited >= self.wait_seconds:
-                raise OutcomeUnknownError(
-                    f"{lost} Job {running[0]} may be this batch and has not ended. Run the flow "
-                    "again after its end.",
-                    job_id=running[0],
-                ) from lost
-            session.clock.sleep(session.timing.ledger_poll)
-
-    def _lost_jobs(self, since: float, lost: OutcomeUnknownError) -> list[str]:
-        """Return running jobs of this synchronization since a time; one name if unreadable."""
-        known = {*self.checkpoint.job_ids}
-        user_id = self.session.account.id if self.session.account else None
-        running = []
-        earliest = since - timedelta(seconds=self.session.timing.clock_resolution).total_seconds()
-        try:
-            for job in self.session.client.iter_jobs(user_id=user_id):
-                if job.created_on is not None and job.created_on.timestamp() < earliest:
-                    break
-                other = batch_id_of(job) not in {None, self.session.synchronization_id}
-                if not job.ended and job.id not in known and not other:
-                    running.append(job.id)
-        except CollibraError as error:
-            if not error.transient:
-                raise lost from error
-            return ["unknown"]
-        return running
-
     def _finish(self, batch: Batch, job_id: str) -> None:
         session = self.session
         job = wait_for_job(
@@ -182,7 +155,12 @@ class BatchUploader:
         )
         if error := error_for_job(job):
             self._show(failed=1)
-            raise self._incomplete(batch, error) from error
+            results = fetch_results(session.client, job_id)
+            error = error.with_results(results.summary, results.failures)
+            rows = _failed_commands(batch, error)
+            if rows:
+                self.reporter.show_failed_commands(rows[:MAX_SHOWN_FAILURES], batch.number)
+            raise _incomplete(batch, error, rows) from error
         self._record_success(batch, job_id)
 
     def _record_success(self, batch: Batch, job_id: str) -> None:
@@ -200,19 +178,17 @@ class BatchUploader:
         done = len(self.done)
         self.progress.update(sent=self.sent, done=done, failed=failed, commands=self.commands_done)
 
-    def _incomplete(self, batch: Batch, error: JobError) -> JobIncompleteError:
-        results = fetch_results(self.session.client, error.job.id)
-        error = error.with_results(results.summary, results.failures)
-        rows = _failed_commands(batch, error)
-        if rows:
-            self.reporter.show_failed_commands(rows[:MAX_SHOWN_FAILURES], batch.number)
-        first = f" First of {len(rows)}: {rows[0]['where']}: {rows[0]['message']}" if rows else ""
-        return JobIncompleteError(
-            f"Batch {batch.number} ({batch.first} to {batch.last}) was not imported completely: "
-            f"{error}{first} The cycle is not finalized and nothing was removed. Correct the "
-            "source and run again.",
-            job=error.job,
-        ).with_results(error.summary, error.failures)
+
+def _incomplete(
+    batch: Batch, error: JobError, rows: Sequence[dict[str, str]]
+) -> JobIncompleteError:
+    first = f" First of {len(rows)}: {rows[0]['where']}: {rows[0]['message']}" if rows else ""
+    return JobIncompleteError(
+        f"Batch {batch.number} ({batch.first} to {batch.last}) was not imported completely: "
+        f"{error}{first} The cycle is not finalized and nothing was removed. Correct the "
+        "source and run again.",
+        job=error.job,
+    ).with_results(error.summary, error.failures)
 
 
 def _failed_commands(batch: Batch, error: JobError) -> list[dict[str, str]]:

@@ -101,8 +101,12 @@ def open_session(
 
 
 def _attempt_token(flow_run: FlowRunInfo) -> str:
-    """Return the token of this process and attempt of the flow run."""
-    return f"{_PROCESS[:12]}-{(flow_run.id or '')[:8]}-{flow_run.attempt}"
+    """Return the token of this process and attempt of the outermost flow run.
+
+    Two flow runs that one attempt of a caller starts have the same token, so that the second one
+    does not take the first one's finalization for its own earlier work.
+    """
+    return f"{_PROCESS[:12]}-{(flow_run.root_id or '')[:8]}-{flow_run.root_attempt}"
 
 
 def find_log() -> Callable[[str], None]:

@@ -182,13 +182,14 @@ def test_finalization_by_another_run_between_two_reads(
     """A flow run follows the job of another one that finalized the same batches meanwhile."""
     from collibra_tasks.finalization import finalizer
     from collibra_tasks.finalization.finalizer import Finalizer
+    from collibra_tasks.finalization.last_finalization import wait_for_last_finalization
     from collibra_tasks.finalization.submission import Evidence
     from collibra_tasks.finalization.tasks import open_session
     from collibra_tasks.models import FinalizationRequest, FinalizationStrategy
 
     request = FinalizationRequest("nightly", FinalizationStrategy.IGNORE)
     evidence = Evidence(batch_job_ids=(import_tables(tenant, 3),))
-    wait = finalizer.wait_for_last_finalization
+    wait = wait_for_last_finalization
     jobs = []
 
     def wait_after_another(*arguments: Any, **options: Any) -> Any:
@@ -202,4 +203,28 @@ def test_finalization_by_another_run_between_two_reads(
         jobs.append(Finalizer(session=session).finalize(request, evidence).id)
 
     assert [tenant.jobs[-1].id] * 2 == jobs
+    assert 1 == tenant.finalizations
+
+
+def test_second_unverified_finalization_of_one_caller(credentials: Any, tenant: Sandbox) -> None:
+    """A caller that starts the flow twice without evidence is refused the second time."""
+    from prefect import flow
+
+    from collibra_tasks.errors import FinalizationRefusedError
+    from flows.finalize_synchronization import finalize_synchronization
+
+    import_tables(tenant, 3)
+
+    @flow
+    def finalize_twice() -> None:
+        for _ in range(2):
+            finalize_synchronization(
+                credentials=credentials,
+                synchronization_id="nightly",
+                allow_unverified_cycle=True,
+            )
+
+    with pytest.raises(FinalizationRefusedError, match="finalized 'nightly' before"):
+        finalize_twice()
+
     assert 1 == tenant.finalizations

@@ -114,6 +114,7 @@ def test_current_flow_run_describes_itself(api: Api, monkeypatch: pytest.MonkeyP
         name="amber-fox",
         root_id=str(ID),
         attempt=2,
+        root_attempt=2,
         deployment="nightly",
         created_by_schedule=True,
         started_on=datetime(2026, 11, 25, 12, tzinfo=UTC),
