@@ -7,6 +7,7 @@ from collibra_tasks.finalization.job_matching import name_pattern
 from collibra_tasks.finalization.recovery import recover_finalization, wait_for_writer
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import MAX_NAME, History, LedgerEntry, Origin, Phase
+from collibra_tasks.ledger.old_records import refuse_old_records
 from collibra_tasks.ledger.patterns import LearnedPattern
 from collibra_tasks.models import Job
 from collibra_tasks.options import OnOverlap
@@ -20,9 +21,14 @@ def settle_intent(session: Session, on_overlap: OnOverlap) -> LedgerEntry | None
         OutcomeUnknownError: If the job of a lost response cannot be identified.
     """
     newest = session.ledger.newest()
-    if newest is not None and newest.phase == Phase.SENT and on_overlap != OnOverlap.ATTACH:
+    if newest is None:
+        refuse_old_records(
+            session.ledger.store, session.client.base_url, session.synchronization_id
+        )
+        return None
+    if newest.phase == Phase.SENT and on_overlap != OnOverlap.ATTACH:
         return _record_if_ended(session, newest)
-    if newest is None or newest.phase != Phase.INTENDED:
+    if newest.phase != Phase.INTENDED:
         return newest
     late = newest.deadline_on is None or session.ledger.store.now() >= newest.deadline_on
     if not (late or session.has_ended(newest.flow_run_id)):

@@ -132,7 +132,7 @@ def operations(store: Any, prefix: str) -> dict[str, Callable[[int], object]]:
         with lock.acquire(timeout_seconds=0, purpose="benchmark") as held:
             held.check()
 
-    return {
+    return finalizations(prefix) | {
         "create": lambda n: store.create(f"{tag}-{n}", {"text": "x" * 1_000}, ["collibra", tag]),
         "read by name": lambda n: store.read([f"{tag}-{n}"]),
         "read 60 names": lambda n: store.read([f"{tag}-{n + i}" for i in range(60)]),
@@ -140,6 +140,39 @@ def operations(store: Any, prefix: str) -> dict[str, Callable[[int], object]]:
         "update": lambda n: store.update(f"{tag}-{n}", {"text": "y"}, ["collibra", tag]),
         "delete": lambda n: store.delete(f"{tag}-{n}"),
         "lock, check, release": hold_lock,
+    }
+
+
+def finalizations(prefix: str) -> dict[str, Callable[[int], object]]:
+    """Return a finalization with a response, and one whose response is lost."""
+    from collibra_tasks.blocks import CollibraCredentials
+    from collibra_tasks.errors import OutcomeUnknownError
+    from collibra_tasks.finalization.finalizer import Finalizer
+    from collibra_tasks.finalization.submission import Evidence
+    from collibra_tasks.finalization.tasks import open_session
+    from collibra_tasks.models import FinalizationRequest, FinalizationStrategy
+    from collibra_tasks.options import Timing
+    from collibra_tasks.sandbox import Sandbox
+
+    tenant = Sandbox().start()
+    os.environ.update(tenant.environment())
+    credentials = CollibraCredentials.from_settings()
+
+    def finalize(number: int, *, lose: bool = False) -> None:
+        name = f"{prefix} {number} {lose}"
+        batch = tenant.import_by_hand(name, [])
+        if lose:
+            tenant.lose_next_answer()
+        request = FinalizationRequest(name, FinalizationStrategy.IGNORE)
+        with open_session(credentials, name, timing=Timing(list_recheck=0)) as session:
+            try:
+                Finalizer(session=session).finalize(request, Evidence(batch_job_ids=(batch.id,)))
+            except OutcomeUnknownError:
+                assert lose
+
+    return {
+        "finalization": finalize,
+        "finalization, response lost": lambda number: finalize(number, lose=True),
     }
 
 
