@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from pydantic import TypeAdapter
-
-from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.store import Store
+from collibra_tasks.ledger.stored_record import StoredRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +28,8 @@ class CycleMarker:
     batch_count: int = 0
 
 
-_markers = TypeAdapter(CycleMarker)
-
-
-class CycleMarkers:
-    """The marker of one synchronization. A marker that cannot be read counts as absent."""
+class CycleMarkers(StoredRecord[CycleMarker]):
+    """The marker of one synchronization: batches may have arrived since a generation."""
 
     def __init__(
         self,
@@ -44,28 +39,7 @@ class CycleMarkers:
         *,
         log: Callable[[str], None],
     ) -> None:
-        """Name the marker; nothing is read."""
-        self._store = store
-        self.name = resource_name("cycle", environment, synchronization_id)
-        self._log = log
-
-    def read(self) -> CycleMarker | None:
-        """Return the marker; ``None`` if there is none."""
-        found = self._store.read([self.name])
-        if not found:
-            return None
-        try:
-            return _markers.validate_python(found[0].value)
-        except ValueError:
-            self._log(f"The Prefect variable {self.name} cannot be read and is ignored.")
-            return None
-
-    def write(self, marker: CycleMarker) -> None:
-        """Record that batches of a cycle may have arrived since a generation."""
-        value = asdict(marker)
-        if not self._store.create(self.name, value, ["collibra-cycle"]):
-            self._store.update(self.name, value, ["collibra-cycle"])
-
-    def clear(self) -> None:
-        """Delete the marker."""
-        self._store.delete(self.name)
+        """Name the record; nothing is read."""
+        super().__init__(
+            store, environment, synchronization_id, kind="cycle", record_type=CycleMarker, log=log
+        )

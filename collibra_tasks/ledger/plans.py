@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.store import Store
+from collibra_tasks.ledger.stored_record import StoredRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +17,8 @@ class ShownPlan:
     number: int
 
 
-class ShownPlans:
-    """Record of the plan that was shown last. A record that cannot be read counts as absent."""
+class ShownPlans(StoredRecord[ShownPlan]):
+    """The plan of one synchronization that was shown last."""
 
     def __init__(
         self,
@@ -29,23 +29,6 @@ class ShownPlans:
         log: Callable[[str], None],
     ) -> None:
         """Name the record; nothing is read."""
-        self._store = store
-        self.name = resource_name("plan", environment, synchronization_id)
-        self._log = log
-
-    def read(self) -> ShownPlan | None:
-        """Return the plan that was shown last; ``None`` if there is none."""
-        found = self._store.read([self.name])
-        if not found:
-            return None
-        try:
-            return ShownPlan(**found[0].value)
-        except TypeError:
-            self._log(f"The Prefect variable {self.name} cannot be read and is ignored.")
-            return None
-
-    def write(self, plan: ShownPlan) -> None:
-        """Record a plan that is shown."""
-        value = asdict(plan)
-        if not self._store.create(self.name, value, ["collibra-plan"]):
-            self._store.update(self.name, value, ["collibra-plan"])
+        super().__init__(
+            store, environment, synchronization_id, kind="plan", record_type=ShownPlan, log=log
+        )
