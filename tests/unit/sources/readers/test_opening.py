@@ -227,7 +227,7 @@ def test_scan_logs_unknown_keys_once() -> None:
         ([asset("a"), "one.jsonl"], "commands, index 1: a command must be a mapping, not str"),
         ("nowhere.json", "nowhere.json: the file cannot be read: No such file"),
         (json.dumps([{"resourceType": "Asset"}] * 50), "not a file name"),
-        ("a\0b.json", "embedded null byte"),
+        ("a\0b.json", "embedded null"),
         ("*.json", "no file matches. An empty source"),
         ("folder", "folder: a folder. Name its files with a glob, such as folder/*.json"),
         ("empty.csv", "the file is empty. An empty source"),
