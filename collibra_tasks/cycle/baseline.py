@@ -14,6 +14,11 @@ from collibra_tasks.ledger.manifest import Manifest, count_missing, merge_manife
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """Maximum difference between the clocks of storage and ledger that raises no suspicion."""
 
+UNKNOWN_UPLOADS = (
+    "a job by others may have closed the cycle of an unfinished upload, and the manifest of that "
+    "upload cannot be read"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
@@ -57,9 +62,12 @@ class Baseline:
         """Return the baseline with all uploads since the last finalization as previous assets.
 
         A job by others may have closed their cycle; then they are missing if they do not come back.
-        Uploads that all come back change nothing, so an approved plan stays the same.
+        Uploads that all come back change nothing, so an approved plan stays the same. Unknown
+        uploads are a reason to ask.
         """
-        if self.uploads is None or count_missing(self.uploads, current) == 0:
+        if self.uploads is None:
+            return replace(self, reasons=(*self.reasons, UNKNOWN_UPLOADS))
+        if count_missing(self.uploads, current) == 0:
             return self
         return replace(self, previous=_merge([self.previous, self.uploads]))
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from collibra_tasks.cycle.baseline import UNKNOWN_UPLOADS, Baseline
 from collibra_tasks.errors import FinalizationRefusedError, JobIncompleteError
+from collibra_tasks.ledger.entry import History
+from collibra_tasks.ledger.manifest import Manifest
+from collibra_tasks.models import AssetRow
 from collibra_tasks.options import CycleOptions
 from tests.support.memory_store import CrashError, MemoryStorage
 from tests.support.sessions import World, numbered, tables
@@ -251,3 +255,24 @@ def test_load_baseline_cycle_after_a_failed_finalization() -> None:
     world.synchronize(numbered(20))
 
     assert [plan.previous_count for plan in world.record.plans[-2:]] == [24, 24]
+
+
+def manifest_of(*names: str) -> Manifest:
+    return Manifest.from_rows([AssetRow(name, "", "", "") for name in names])
+
+
+def test_compared_with_uploads_of_an_unknown_upload_asks() -> None:
+    """An unfinished upload whose manifest is lost is a reason to ask, if others may have closed."""
+    baseline = Baseline(generation=0, history=History(), previous=None, uploads=None)
+
+    assert (UNKNOWN_UPLOADS,) == baseline.compared_with_uploads(manifest_of("a")).reasons
+
+
+def test_compared_with_uploads_counts_them_as_previous() -> None:
+    """Uploads that do not all come back count as assets of the previous cycle."""
+    baseline = Baseline(generation=0, history=History(), previous=None, uploads=manifest_of("a"))
+
+    assert ["a"] == [
+        row.asset for row in baseline.compared_with_uploads(manifest_of("b")).previous or ()
+    ]
+    assert baseline is baseline.compared_with_uploads(manifest_of("a", "b"))
