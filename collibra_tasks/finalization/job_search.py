@@ -22,7 +22,6 @@ from collibra_tasks.models import Job
 
 MAX_PAGES = 20
 MAX_AGE_DAYS = 30
-MAX_NEWEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +46,6 @@ class JobSearch:
     def of_class(self, *classes: JobClass) -> list[Job]:
         """Return the jobs of some classes, newest first."""
         return [each.job for each in self.jobs if each.job_class in classes]
-
-    @property
-    def newest_ids(self) -> tuple[str, ...]:
-        """IDs of the newest jobs."""
-        return tuple(each.job.id for each in self.jobs[:MAX_NEWEST])
 
     @property
     def batches_by_others(self) -> list[Job]:

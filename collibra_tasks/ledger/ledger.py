@@ -101,14 +101,6 @@ class Ledger:
             if (now.claim_id, now.phase) == (mine.claim_id, mine.phase):
                 self.store.delete(kept.name)
 
-    def is_newest(self, entry: LedgerEntry) -> bool:
-        """Whether an entry is the newest one, in the phase in which it was written."""
-        newest = self.newest()
-        return newest is not None and (newest.claim_id, newest.phase) == (
-            entry.claim_id,
-            entry.phase,
-        )
-
     def update(self, entry: LedgerEntry) -> None:
         """Write the progress of an entry."""
         self.store.update(self.name_of(entry.number), entry_to_value(entry), [self.tag])
