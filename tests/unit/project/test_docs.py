@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,14 @@ FLOWS = [
 PUBLIC_NAMES = frozenset(getattr(collibra_tasks, "__all__", ()))
 DOCUMENTS = find_documents()
 PAGES = [path for path in DOCUMENTS if path.parent != ROOT]
+API_PAGE = ROOT / "docs" / "api.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def read_pages() -> str:
-    """Return the text of all pages in ``docs/``."""
-    return "\n".join(path.read_text("utf-8") for path in PAGES)
+    """Return the text of all pages in ``docs/`` that are written by hand."""
+    return "\n".join(path.read_text("utf-8") for path in PAGES if path != API_PAGE)
 
 
 def find_blocks(path: Path, language: str) -> list[str]:
@@ -142,6 +144,22 @@ def test_public_names_exist() -> None:
 def test_public_name_is_documented(name: str) -> None:
     """Every public name occurs in the documentation."""
     assert is_mentioned(name, read_pages())
+
+
+def test_api_page_shows_every_public_name() -> None:
+    """The Python API of the documentation site holds the docstring of every public name."""
+    text = API_PAGE.read_text("utf-8")
+    shown = re.findall(r"^::: collibra_tasks\.(\w+)$", text, re.MULTILINE)
+
+    assert sorted(shown) == sorted({*PUBLIC_NAMES, "errors"})
+
+
+def test_site_lists_every_page() -> None:
+    """The navigation of the documentation site leads to every page."""
+    config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
+    listed = set(re.findall(r"[\w-]+\.md", json.dumps(config["project"]["nav"])))
+
+    assert listed == {path.name for path in PAGES}
 
 
 @pytest.mark.parametrize("name", find_error_classes())
