@@ -264,14 +264,15 @@ class AssetRow(NamedTuple):
     """One asset of a cycle.
 
     ``asset`` is a readable unique label, such as ``Data Warehouse > Sales schema > T1``. ``domain``
-    is the label of its domain, ``community`` its community and ``file`` the short name of its
-    source file; each is empty if unknown.
+    is the label of its domain, ``community`` its community and ``file`` its source file; each is
+    empty if unknown. ``name`` is empty if the label ends with the name of the asset.
     """
 
     asset: str
     domain: str
     community: str
     file: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-from collibra_tasks.ledger.manifest import Manifest, missing_rows
+from collibra_tasks.cycle.renames import NOT_RENAMED, WHOLE, Part, Renamed, count_renamed
+from collibra_tasks.ledger.manifest import Manifest, count_missing, missing_rows
 from collibra_tasks.models import AssetRow, FinalizationRequest, FinalizationStrategy
 
 MAX_NAMES = 10_000
 """Maximum number of missing assets that a plan names. All are counted."""
-RENAME_PERCENT = 80
-SEPARATOR = " > "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,24 +25,19 @@ class PartLoss:
         name: Name of the part.
         previous_count: Number of its assets in the previous cycle.
         missing_count: Number of them that are missing.
-        renamed_count: Number of missing assets whose name a new asset elsewhere has.
+        renamed: Number of missing assets whose name a new asset has.
     """
 
     kind: str
     name: str
     previous_count: int
     missing_count: int
-    renamed_count: int = 0
+    renamed: Renamed = NOT_RENAMED
 
     @property
     def percent(self) -> float:
         """Percentage of the part that is missing, 0 to 100."""
         return 100 * self.missing_count / self.previous_count
-
-    @property
-    def looks_renamed(self) -> bool:
-        """Whether most of the missing assets have a new asset of the same name elsewhere."""
-        return 100 * self.renamed_count >= RENAME_PERCENT * self.missing_count > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +52,10 @@ class RemovalPlan:
         new_count: Number of new assets.
         older_missing_count: Number of assets that earlier cycles ignored or marked, and that
             REMOVE_RESOURCES may delete now.
+        unshown_count: Number of those that no approved plan has shown.
         missing: Missing assets, at most 10,000; newly missing ones first.
         names_digest: Digest of the names of all assets that would be removed or marked.
+        renamed: Number of newly missing assets whose name a new asset has.
         parts: Losses by domain, community and source file.
         refusals: Reasons that no person can approve.
         reasons: Reasons to ask a person.
@@ -74,8 +70,10 @@ class RemovalPlan:
     missing_count: int = 0
     new_count: int = 0
     older_missing_count: int = 0
+    unshown_count: int = 0
     missing: tuple[AssetRow, ...] = ()
     names_digest: str = ""
+    renamed: Renamed = NOT_RENAMED
     parts: tuple[PartLoss, ...] = ()
     refusals: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -123,6 +121,7 @@ def plan_removal(
     *,
     generation: int,
     tracked: Manifest | None = None,
+    shown: Manifest | None = None,
 ) -> RemovalPlan:
     """Compare a cycle with the previous one.
 
@@ -132,6 +131,7 @@ def plan_removal(
         previous: Assets of the last finalized cycle; ``None`` if they are unknown.
         generation: Number of the newest ledger entry.
         tracked: All assets that Collibra may still track, for REMOVE_RESOURCES.
+        shown: Missing assets that approved plans have shown.
     """
     plan = RemovalPlan(
         synchronization_id=request.synchronization_id,
@@ -145,20 +145,24 @@ def plan_removal(
     comparison = _Comparison()
     for row in comparison.watch(missing_rows(previous, current)):
         comparison.count_missing(row)
-    missing_count = comparison.total
+    missing_count, unshown_count = comparison.total, 0
     if request.strategy == FinalizationStrategy.REMOVE_RESOURCES and tracked is not None:
-        older = missing_rows(missing_rows(tracked, current), previous)
-        for _ in comparison.watch(older):
-            pass
+        older = comparison.watch(missing_rows(missing_rows(tracked, current), previous))
+        unshown_count = count_missing(older, shown or ())
+    renamed = {}
+    if missing_count:
+        renamed = count_renamed(missing_rows(previous, current), missing_rows(current, previous))
     return replace(
         plan,
         previous_count=previous.asset_count,
         missing_count=missing_count,
         new_count=current.asset_count - (previous.asset_count - missing_count),
         older_missing_count=comparison.total - missing_count,
+        unshown_count=unshown_count,
         missing=tuple(comparison.shown),
         names_digest=comparison.digest.hexdigest(),
-        parts=comparison.parts(previous, current) if missing_count else (),
+        renamed=renamed.get(WHOLE, NOT_RENAMED),
+        parts=comparison.parts(previous, current, renamed) if missing_count else (),
     )
 
 
@@ -169,8 +173,7 @@ class _Comparison:
         self.total = 0
         self.shown: list[AssetRow] = []
         self.digest = sha256()
-        self._missing: Counter[tuple[str, str]] = Counter()
-        self._names: dict[str, set[str]] = {}
+        self._missing: Counter[Part] = Counter()
 
     def watch(self, rows: Iterable[AssetRow]) -> Iterator[AssetRow]:
         """Count and record rows while they pass."""
@@ -183,39 +186,31 @@ class _Comparison:
 
     def count_missing(self, row: AssetRow) -> None:
         self._missing.update(_parts_of(row))
-        self._names.setdefault(row.domain, set()).add(_name_of(row))
 
-    def parts(self, previous: Manifest, current: Manifest) -> tuple[PartLoss, ...]:
+    def parts(
+        self, previous: Manifest, current: Manifest, renamed: Mapping[Part, Renamed]
+    ) -> tuple[PartLoss, ...]:
         """Return the parts that lost assets, with their sizes in the previous cycle."""
-        sizes: Counter[tuple[str, str]] = Counter()
+        sizes: Counter[Part] = Counter()
         for row in previous:
             sizes.update(each for each in _parts_of(row) if each in self._missing)
         comparable = _files_are_comparable(previous, current)
-        renamed = self._count_renamed(previous, current)
         return tuple(
             PartLoss(
                 kind=kind,
                 name=name,
                 previous_count=sizes[kind, name],
                 missing_count=count,
-                renamed_count=renamed.get(name, 0) if kind == "domain" else 0,
+                renamed=renamed.get((kind, name), NOT_RENAMED),
             )
             for (kind, name), count in sorted(self._missing.items())
             if sizes[kind, name] and (kind != "source file" or comparable)
         )
 
-    def _count_renamed(self, previous: Manifest, current: Manifest) -> dict[str, int]:
-        new = {_name_of(row) for row in missing_rows(current, previous)}
-        return {domain: len(names & new) for domain, names in self._names.items()}
 
-
-def _parts_of(row: AssetRow) -> Iterator[tuple[str, str]]:
+def _parts_of(row: AssetRow) -> Iterator[Part]:
     named = (("community", row.community), ("domain", row.domain), ("source file", row.file))
     return ((kind, name) for kind, name in named if name)
-
-
-def _name_of(row: AssetRow) -> str:
-    return row.asset.rpartition(SEPARATOR)[2]
 
 
 def _files_are_comparable(previous: Manifest, current: Manifest) -> bool:

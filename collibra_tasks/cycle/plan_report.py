@@ -34,6 +34,7 @@ def plan_payload(plan: RemovalPlan) -> dict[str, Any]:
         "missing_count": plan.missing_count,
         "new_count": plan.new_count,
         "asset_count": plan.asset_count,
+        "previous_count": plan.previous_count,
         "message": plan_sentence(plan),
     }
 

@@ -23,7 +23,6 @@ from collibra_tasks.errors import CollibraError
 from collibra_tasks.models import AssetRow
 
 FORMAT: Final = "collibra-tasks manifest 1"
-FIELD_COUNT: Final = len(AssetRow._fields)
 COMPRESSION_LEVEL: Final = 1  # level 6 takes three times as long and saves a tenth
 GZIP: Final = 16 + zlib.MAX_WBITS
 
@@ -211,9 +210,10 @@ def _split(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _format_line(row: AssetRow) -> bytes:
-    line = "\t".join(row)
-    if line.count("\t") >= FIELD_COUNT or _UNSAFE_IN_LINE.search(line):
-        line = "\t".join(_UNSAFE.sub(_escape, text) for text in row)
+    fields = row if row.name else row[:-1]
+    line = "\t".join(fields)
+    if line.count("\t") >= len(fields) or _UNSAFE_IN_LINE.search(line):
+        line = "\t".join(_UNSAFE.sub(_escape, text) for text in fields)
     return f"{line}\n".encode()
 
 

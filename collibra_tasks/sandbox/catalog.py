@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple, Self
 from uuid import NAMESPACE_URL, uuid4, uuid5
+
+from collibra_tasks.sandbox.relations import Relations
 
 _STATUS_PREFIX = "00000000-0000-0000-0000-00000000"
 
@@ -93,17 +95,13 @@ class Asset:
         return AssetKey(self.community, self.domain, self.name)
 
 
-Relations = Mapping[str, tuple[str, ...]]
-
-
 @dataclass(slots=True)
 class Catalog:
     """All resources of a tenant, by ID or by name.
 
     Attributes:
         externals: IDs of resources by their identifier in an external system.
-        relations: IDs of related assets, by asset ID and by relation type with direction. Both
-            ends of a relation are stored.
+        relations: Relations between assets.
     """
 
     communities: dict[str, str] = field(default_factory=dict)
@@ -112,11 +110,11 @@ class Catalog:
     asset_ids: dict[AssetKey, str] = field(default_factory=dict)
     externals: dict[ExternalKey, str] = field(default_factory=dict)
     complex_relations: dict[str, str] = field(default_factory=dict)
-    relations: dict[str, Relations] = field(default_factory=dict)
+    relations: Relations = field(default_factory=Relations)
 
     def copy(self) -> Self:
         """Return an independent copy."""
-        return type(self)(*(dict(getattr(self, one.name)) for one in fields(self)))
+        return type(self)(*(getattr(self, one.name).copy() for one in fields(self)))
 
     def replace_with(self, other: Self) -> None:
         """Take over the content of another catalog."""
@@ -145,49 +143,21 @@ class Catalog:
         asset = self.assets.pop(asset_id, None)
         if asset is not None:
             del self.asset_ids[asset.key]
-            for role in self.relations.get(asset_id, {}):
-                self.relate(asset_id, role, ())
-            self.relations.pop(asset_id, None)
+            for role in self.relations.roles(asset_id):
+                self.relations.replace(asset_id, role, ())
         return asset
 
     def find(self, key: AssetKey) -> Asset | None:
         """Return the asset at a place, or None."""
         return self.assets.get(self.asset_ids.get(key, ""))
 
-    def related(self, asset_id: str, role: str) -> tuple[str, ...]:
-        """Return the IDs of the assets that a relation type and direction relates."""
-        return self.relations.get(asset_id, {}).get(role, ())
-
-    def relate(self, asset_id: str, role: str, targets: Iterable[str]) -> None:
-        """Replace the relations of one type and direction, at both ends."""
-        before, after = self.related(asset_id, role), tuple(dict.fromkeys(targets))
-        self._store(asset_id, role, after)
-        opposite = opposite_of(role)
-        for target in set(before) - set(after):
-            others = self.related(target, opposite)
-            self._store(target, opposite, tuple(o for o in others if o != asset_id))
-        for target in after:
-            if asset_id not in self.related(target, opposite):
-                self._store(target, opposite, (*self.related(target, opposite), asset_id))
-
-    def _store(self, asset_id: str, role: str, targets: tuple[str, ...]) -> None:
-        # The inner mapping is shared with copies of the catalog, so it is replaced.
-        changed = {**self.relations.get(asset_id, {}), role: targets}
-        self.relations[asset_id] = {name: ids for name, ids in changed.items() if ids}
-
     def describe(self, asset: Asset) -> Asset:
         """Return an asset with the names of its related assets."""
         relations = {
-            role: tuple(self.assets[target].name for target in targets)
-            for role, targets in self.relations.get(asset.id, {}).items()
+            role: tuple(self.assets[each].name for each in self.relations.targets(asset.id, role))
+            for role in self.relations.roles(asset.id)
         }
         return replace(asset, relations=relations)
-
-
-def opposite_of(role: str) -> str:
-    """Return the same relation type in the opposite direction."""
-    relation_type, _, direction = role.rpartition(":")
-    return f"{relation_type}:{'SOURCE' if direction == 'TARGET' else 'TARGET'}"
 
 
 def type_id_of(name: str) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -43,7 +44,7 @@ def not_found(resource: str) -> CommandError:
     return CommandError(f"{resource} could not be found.", error_type=RUNTIME)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Command:
     """One command, or several adjacent commands merged into one.
 
@@ -71,14 +72,14 @@ class Command:
         identifier = self.fields.get("identifier")
         return identifier if isinstance(identifier, dict) else {}
 
-    @property
+    @cached_property
     def key(self) -> CommandKey:
-        """Return the key that commands about one resource share."""
+        """The key that commands about one resource share."""
         return self.resource_type, canonical(self.identifier)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Return the hash by which update discovery detects a change."""
+        """The hash by which update discovery detects a change."""
         return sha256(canonical(self.body).encode()).hexdigest()
 
     def to_failure(self, error: CommandError) -> FailedCommand:

@@ -8,8 +8,8 @@ from collibra_tasks.sandbox.catalog import STATUS_IDS, STATUSES
 from collibra_tasks.sandbox.http import (
     RequestRefusedError,
     json_response,
-    name_matches,
     page_response,
+    read_name_filter,
 )
 from collibra_tasks.sandbox.tenant import Call
 
@@ -53,7 +53,8 @@ def get_current_user(call: Call) -> httpx.Response:
 
 def find_statuses(call: Call) -> httpx.Response:
     """Return the statuses that fit a name."""
-    ids = [one for one, name in STATUSES.items() if name_matches(call.request, name)]
+    fits = read_name_filter(call.request)
+    ids = [one for one, name in STATUSES.items() if fits(name)]
     return page_response(call.request, list(map(_status_body, ids)))
 
 

@@ -80,10 +80,10 @@ def _tally(command: Command, *, exists: bool) -> Tallies:
     return Counter({Tally(resource_type, None, "updated" if exists else "added"): 1})
 
 
-def _execute_community(command: Command, catalog: Catalog, _: Rules) -> Effect:
+def _execute_community(command: Command, catalog: Catalog, rules: Rules) -> Effect:
     name = read_community(catalog, command.identifier)
     if "parent" in command.fields:
-        read_community(catalog, command.fields["parent"])
+        _check_community(read_community(catalog, command.fields["parent"]), catalog, rules)
     _check_name(command, name)
     effect = Effect(tallies=_tally(command, exists=name in catalog.communities))
     catalog.communities.setdefault(name, str(uuid4()))
@@ -97,11 +97,15 @@ def _execute_domain(command: Command, catalog: Catalog, rules: Rules) -> Effect:
         key.community
     ):
         raise CommandError("A Domain cannot be moved.")
-    if not rules.create_named_domains and key.community not in catalog.communities:
-        raise not_found(f"Community {key.community}")
+    _check_community(key.community, catalog, rules)
     effect = Effect(tallies=_tally(command, exists=key in catalog.domains))
     catalog.add_domain(key)
     return effect
+
+
+def _check_community(name: str, catalog: Catalog, rules: Rules) -> None:
+    if not rules.create_named_domains and name not in catalog.communities:
+        raise not_found(f"Community {name}")
 
 
 def _check_name(command: Command, name: str) -> None:
@@ -161,7 +165,7 @@ def _execute_asset(command: Command, catalog: Catalog, rules: Rules) -> Effect:
         tallies[Tally("ASSET", after.type, "updated" if before else "added")] += 1
     catalog.put(after)
     for role, targets in relations.items():
-        catalog.relate(after.id, role, targets)
+        catalog.relations.replace(after.id, role, targets)
     external = read_external(command.identifier)
     if external is not None:
         catalog.externals[external] = after.id
@@ -233,7 +237,7 @@ def _read_relations(
         role: tuple(_target_id(asset, target, catalog) for target in targets)
         for role, targets in command.fields.get("relations", {}).items()
     }
-    before = {role: catalog.related(asset.id, role) for role in given}
+    before = {role: catalog.relations.targets(asset.id, role) for role in given}
     combined = _combine(before, given, rules.relations)
     return {role: combined.get(role, ()) for role in given}
 
@@ -263,7 +267,8 @@ def _tally_characteristics(
         new = after.attributes.get(name, ())
         tallies += _tally_values("ATTRIBUTE", name, old.get(name, ()), new)
     for role, targets in relations.items():
-        tallies += _tally_values("RELATION", role, catalog.related(after.id, role), targets)
+        old_targets = catalog.relations.targets(after.id, role)
+        tallies += _tally_values("RELATION", role, old_targets, targets)
     return tallies
 
 

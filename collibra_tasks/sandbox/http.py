@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
@@ -155,26 +155,25 @@ def _count(total: int, count_limit: int) -> int:
     return min(total, count_limit) if count_limit else -1
 
 
-def name_matches(request: httpx.Request, name: str | None) -> bool:
-    """Whether a name fits ``name`` and ``nameMatchMode`` of a request.
+def read_name_filter(request: httpx.Request) -> Callable[[str | None], bool]:
+    """Return the function that tells whether a name fits ``name`` and ``nameMatchMode``.
 
     Source: ANYWHERE is the default and only EXACT is case-sensitive, *documented*.
     """
     wanted = query_value(request, "name")
     if wanted is None:
-        return True
-    mode = query_value(request, "nameMatchMode") or "ANYWHERE"
-    text = name or ""
-    lower, lower_wanted = text.lower(), wanted.lower()
-    matches = {
-        "EXACT": text == wanted,
-        "START": lower.startswith(lower_wanted),
-        "END": lower.endswith(lower_wanted),
-        "ANYWHERE": lower_wanted in lower,
+        return lambda _: True
+    mode, lower = query_value(request, "nameMatchMode") or "ANYWHERE", wanted.lower()
+    matches: Mapping[str, Callable[[str], bool]] = {
+        "EXACT": lambda name: name == wanted,
+        "START": lambda name: name.lower().startswith(lower),
+        "END": lambda name: name.lower().endswith(lower),
+        "ANYWHERE": lambda name: lower in name.lower(),
     }
     if mode not in matches:
         raise RequestRefusedError(400, f"nameMatchMode must be one of {', '.join(matches)}")
-    return name is not None and matches[mode]
+    fits = matches[mode]
+    return lambda name: name is not None and fits(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,11 @@ import httpx
 from collibra_tasks.sandbox.http import (
     RequestRefusedError,
     json_response,
-    name_matches,
     page_response,
     query_value,
     query_values,
     read_int,
+    read_name_filter,
     read_uuid,
     read_words,
 )
@@ -35,6 +35,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 V1_STATES = ("WAITING", "RUNNING", "COMPLETED", "FAILED", "DELETED")
 LEGACY_STATES = ("WAITING", "RUNNING", "CANCELING", "COMPLETED", "CANCELED", "ERROR")
+JobFilter = Callable[[Job], bool]
+
 RESULTS = (NOT_SET, SUCCESS, COMPLETED_WITH_ERROR, FAILURE, ABORTED)
 
 
@@ -87,7 +89,7 @@ def _v1_id(call: Call) -> str:
 def find_v1_jobs(call: Call) -> httpx.Response:
     """Return a page of the job list, newest first."""
     size = read_int(call.request, "pageSize", default=PAGE_SIZE, minimum=1, maximum=MAX_PAGE_SIZE)
-    jobs = _sort([job for job in _visible_jobs(call) if _fits_v1(job, call)], call)
+    jobs = _sort(list(filter(_read_v1_filter(call), _visible_jobs(call))), call)
     start = _position(query_value(call.request, "cursor"), jobs)
     shown, rest = jobs[start : start + size], jobs[start + size :]
     page: dict[str, Any] = {"results": [v1_job_body(job, call.now) for job in shown]}
@@ -97,8 +99,12 @@ def find_v1_jobs(call: Call) -> httpx.Response:
 
 
 def find_legacy_jobs(call: Call) -> httpx.Response:
-    """Return a page of the job list, newest first."""
-    jobs = [job for job in _visible_jobs(call) if _fits_legacy(job, call)]
+    """Return a page of the job list, sorted by start; jobs that have not started are last.
+
+    Source: the sorting is *documented*, the place of jobs without a start is *assumed*.
+    """
+    jobs = list(filter(_read_legacy_filter(call), _visible_jobs(call)))
+    jobs.sort(key=lambda job: call.now < job.starts_on)
     return page_response(call.request, [legacy_job_body(job, call.now) for job in jobs])
 
 
@@ -113,25 +119,35 @@ def _visible_jobs(call: Call) -> list[Job]:
     return [job for job in jobs if job.user_id == call.user_id]
 
 
-def _fits_v1(job: Job, call: Call) -> bool:
+def _read_v1_filter(call: Call) -> JobFilter:
     request = call.request
-    return (
-        _allows(read_words(request, "state", V1_STATES), job.v1_state(call.now))
-        and _allows(read_words(request, "result", RESULTS), job.result)
-        and _allows(query_values(request, "type"), job.type)
-        and query_value(request, "user") in (None, job.user_id)
-        and name_matches(request, job.name)
+    states, results = (
+        read_words(request, "state", V1_STATES),
+        read_words(request, "result", RESULTS),
+    )
+    types, user = query_values(request, "type"), query_value(request, "user")
+    name_fits = read_name_filter(request)
+    return lambda job: (
+        _allows(states, job.v1_state(call.now))
+        and _allows(results, job.result)
+        and _allows(types, job.type)
+        and user in (None, job.user_id)
+        and name_fits(job.name)
     )
 
 
-def _fits_legacy(job: Job, call: Call) -> bool:
+def _read_legacy_filter(call: Call) -> JobFilter:
     request = call.request
-    return (
-        _allows(read_words(request, "states", LEGACY_STATES), job.legacy_state(call.now))
-        and _allows(read_words(request, "results", RESULTS), job.result)
-        and _allows(query_values(request, "types"), job.type)
-        and query_value(request, "createdBy") in (None, job.user_id)
-        and name_matches(request, job.name)
+    states = read_words(request, "states", LEGACY_STATES)
+    results = read_words(request, "results", RESULTS)
+    types, user = query_values(request, "types"), query_value(request, "createdBy")
+    name_fits = read_name_filter(request)
+    return lambda job: (
+        _allows(states, job.legacy_state(call.now))
+        and _allows(results, job.result)
+        and _allows(types, job.type)
+        and user in (None, job.user_id)
+        and name_fits(job.name)
     )
 
 

@@ -136,21 +136,50 @@ def _iter_groups(
     commands: Iterable[ScheduledCommand], max_commands: int
 ) -> Iterator[list[ScheduledCommand]]:
     group: list[ScheduledCommand] = []
-    characteristics = size = 0
+    filling = _Filling(max_commands)
     for command in commands:
-        characteristics += command.characteristics
-        size += len(command.body)
-        if group and (
-            len(group) >= max_commands
-            or characteristics > MAX_CHARACTERISTICS
-            or size > MAX_BATCH_BYTES
-            or command.phase != group[0].phase
-        ):
+        if filling.begins(command.phase, command.characteristics, len(command.body)) and group:
             yield group
-            group, characteristics, size = [], command.characteristics, len(command.body)
+            group = []
         group.append(command)
     if group:
         yield group
+
+
+class _Filling:
+    """Decision after which command a batch is full."""
+
+    def __init__(self, max_commands: int) -> None:
+        self._max_commands = max_commands
+        self._phase: int | None = None
+        self._commands = self._characteristics = self._size = 0
+
+    def begins(self, phase: int, characteristics: int, size: int) -> bool:
+        """Add a command; return whether it is the first one of a batch."""
+        self._characteristics += characteristics
+        self._size += size
+        if (
+            phase == self._phase
+            and self._commands < self._max_commands
+            and self._characteristics <= MAX_CHARACTERISTICS
+            and self._size <= MAX_BATCH_BYTES
+        ):
+            self._commands += 1
+            return False
+        self._phase, self._commands = phase, 1
+        self._characteristics, self._size = characteristics, size
+        return True
+
+
+def count_batches(sizes: Iterable[tuple[int, int, int]], *, max_commands: int) -> int:
+    """Return the number of batches of `pack_batches` without their content.
+
+    Args:
+        sizes: Phase, number of characteristics and length of each command, in the order of sending.
+        max_commands: Maximum number of commands per batch.
+    """
+    filling = _Filling(max_commands)
+    return sum(filling.begins(*each) for each in sizes)
 
 
 def _must_wait(group: list[ScheduledCommand], window: ScheduledCommand) -> bool:

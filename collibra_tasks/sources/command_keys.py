@@ -24,9 +24,15 @@ SPREADSHEET_ERRORS: Final = frozenset(
         *("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"),
         *("#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!"),
         *("#GETTING_DATA", "#PYTHON!", "#EXTERNAL!"),
+        *("#NV", "#BEZUG!", "#WERT!", "#ZAHL!", "#ÜBERLAUF!"),
+        *("#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!"),
+        *("#N/D", "#VALORE!", "#RIF!", "#NOME?", "#NULLO!"),
+        *("#¡VALOR!", "#¡REF!", "#¿NOMBRE?", "#¡NUM!", "#¡DIV/0!", "#¡NULO!", "#VALOR!", "#NÚM!"),
+        *("#N/B", "#WAARDE!", "#VERW!", "#NAAM?", "#GETAL!", "#DEEL/0!", "#LEEG!"),
+        *(f"Err:{number}" for number in range(501, 541)),
     }
 )
-"""Error values of a spreadsheet cell, as Excel and LibreOffice write them."""
+"""Error values of a cell, as Excel and LibreOffice write them, also to CSV in other languages."""
 
 _MIN_RESEMBLANCE: Final = 0.8
 """Ratio above which an unknown key counts as misspelt; ``relation`` and ``relations`` have 0.94."""
@@ -53,6 +59,25 @@ def find_resembling_key(key: str, known: Collection[str]) -> str | None:
     folded = key.strip().casefold().replace("_", "").replace("-", "")
     matches = get_close_matches(folded, by_folded, n=1, cutoff=_MIN_RESEMBLANCE)
     return by_folded[matches[0]] if matches else None
+
+
+@lru_cache(maxsize=4096)
+def normalize_key(key: str) -> str:
+    """Return a key of attributes, relations or roles; of a UUID, the case does not matter."""
+    name, colon, direction = key.partition(":")
+    return f"{name.lower()}{colon}{direction}" if is_uuid(name) else key
+
+
+def find_double_key(keys: Collection[str]) -> str | None:
+    """Return a key that stands twice, as a UUID in different case."""
+    if len(keys) < 2:  # noqa: PLR2004 - a pair
+        return None
+    seen: set[str] = set()
+    for key in keys:
+        if (name := normalize_key(key)) in seen:
+            return key
+        seen.add(name)
+    return None
 
 
 @lru_cache(maxsize=4096)

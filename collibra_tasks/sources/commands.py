@@ -34,6 +34,7 @@ from collibra_tasks.sources.references import (
     check_domain,
     check_fields,
     check_id,
+    check_keys,
     check_list,
     check_mapping_identifier,
     check_name,
@@ -122,6 +123,7 @@ def _check_attributes(report: Report, path: str, value: Any) -> None:  # noqa: A
         reason = f'{describe_type(value)}. Write {{"attribute type": {example}}}.'
         report.refuse(path, f"must be an object, not {reason}")
         return
+    check_keys(report, path, value)
     for key, items in value.items():
         where = f"{path}.{key}"
         if not key.strip():
@@ -142,6 +144,8 @@ def _check_attribute_value(report: Report, path: str, item: Any) -> None:  # noq
     if item.keys().isdisjoint(_VALUE_KEYS):
         report.refuse(path, 'an entry has no value. Write {"value": ...}.')
         return
+    if item.keys() >= _VALUE_KEYS:
+        report.refuse(path, "an entry has both value and values. Write one of them.")
     for key in item.keys() - _VALUE_KEYS:
         check_unknown(report, path, key, _VALUE_KEYS)
     check_scalar(report, f"{path}.value", item.get("value"))
@@ -154,6 +158,7 @@ def _check_responsibilities(report: Report, path: str, value: Any) -> None:  # n
     if not isinstance(value, dict):
         report.refuse(path, f"must be an object, not {describe_type(value)}.")
         return
+    check_keys(report, path, value)
     for role, owners in value.items():
         where = f"{path}.{role}"
         if owners is not None and check_list(report, where, owners, '[{"user": {"id": ...}}]'):
@@ -164,7 +169,7 @@ def _check_responsibilities(report: Report, path: str, value: Any) -> None:  # n
 def _check_owner(report: Report, path: str, owner: object) -> None:
     if is_object(report, path, owner):
         fields: Any = owner
-        check_fields(report, path, fields, {"user": _check_user, "userGroup": _check_user})
+        check_fields(report, path, fields, _OWNER_FIELDS)
         if fields.get("user") is None and fields.get("userGroup") is None and not report.reasons:
             report.refuse(path, "an entry needs a user or a userGroup.")
 
@@ -175,6 +180,7 @@ def _check_user(report: Report, path: str, value: object) -> None:
         _check_one_of(report, path, fields, USER_KEYS)
 
 
+_OWNER_FIELDS: Final = {"user": _check_user, "userGroup": _check_user}
 _NAMING_FIELDS: Final[Mapping[tuple[str, ...], Mapping[str, Check]]] = {
     keys: dict.fromkeys((*keys, "indexes"), accept) for keys in (TYPE_KEYS, USER_KEYS)
 }

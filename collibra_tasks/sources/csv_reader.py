@@ -12,7 +12,7 @@ from collibra_tasks.options import CsvOptions
 from collibra_tasks.sources.decoding import TextError, iter_lines, iter_text
 from collibra_tasks.sources.files import SourceFile
 from collibra_tasks.sources.records import RecordPosition
-from collibra_tasks.sources.tables import Row
+from collibra_tasks.sources.tables import Row, has_content
 
 MAX_LINE_LENGTH: Final = 16 << 20
 """Maximum number of characters of a line; keeps memory bounded."""
@@ -70,7 +70,7 @@ class _CsvFile:
             if row_count != number:
                 unit = "line"
             content = self._lines[0] if len(self._lines) == 1 else "".join(self._lines)
-            if any(cells):
+            if has_content(cells):
                 suspect = quote in content or (self._escape and self._escape in content)
                 problem = self._explain(cells, content) if suspect else ""
                 if "\0" in content:

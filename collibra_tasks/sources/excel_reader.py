@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from gzip import GzipFile
 from tempfile import TemporaryFile
@@ -21,7 +22,7 @@ from zipfile import BadZipFile
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.sources.files import EMPTY, SourceFile
-from collibra_tasks.sources.tables import Row
+from collibra_tasks.sources.tables import Row, has_content
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -30,8 +31,11 @@ _DAMAGE: Final = (
     *(BadZipFile, ParseError, zlib.error, EOFError, NotImplementedError),
     *(ValueError, LookupError, TypeError, AttributeError),  # openpyxl's reactions to damaged XML
 )
-_MAX_EXACT: Final = 1e15
-"""Limit below which every whole number is exact; Excel itself stores 15 digits."""
+_MAX_EXACT: Final = 2.0**53
+"""Limit below which a workbook keeps every whole number; Excel itself shows 15 digits."""
+
+_MIN_PLAIN: Final = 1e-15
+"""Limit above which a fraction is written without an exponent."""
 
 
 _UNCALCULATED: Final = re.compile(
@@ -70,9 +74,9 @@ class ExcelSheet:
                 cells = [format_cell(value) for value in values]
                 while cells and not cells[-1]:
                     cells.pop()
-                if cells:
+                if has_content(cells):
                     empty = False
-                    yield Row(unit, number, cells)
+                    yield Row(unit, number, cells, "", _find_inexact(values))
         if empty:
             others = self._describe_others()
             raise SourceError(f"{self._label}: sheet {self.name!r} has no row. {EMPTY}{others}")
@@ -153,13 +157,33 @@ def format_cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < _MAX_EXACT:
-        return str(int(value))
+    if isinstance(value, float):
+        return _format_float(value)
     if isinstance(value, datetime):
         return _format_moment(value)
     if isinstance(value, date | time):
         return value.isoformat()
     return _format_duration(value) if isinstance(value, timedelta) else str(value)
+
+
+def _format_float(value: float) -> str:
+    if value.is_integer() and abs(value) < _MAX_EXACT:
+        return str(int(value))
+    text = str(value)
+    # Collibra would not read an exponent as the number that the sheet shows.
+    is_small = "e-" in text and abs(value) >= _MIN_PLAIN
+    return format(Decimal(text), "f") if is_small else text
+
+
+def _find_inexact(values: Sequence[object]) -> tuple[int, ...]:
+    """Return the indexes of numbers whose last digits were lost in the workbook."""
+    return tuple(
+        [
+            index
+            for index, value in enumerate(values)
+            if type(value) in (float, int) and not -_MAX_EXACT < value < _MAX_EXACT  # type: ignore[operator]  # a number
+        ]
+    )
 
 
 def _format_moment(moment: datetime) -> str:

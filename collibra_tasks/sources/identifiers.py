@@ -117,7 +117,16 @@ def asset_row(command: Mapping[str, Any], file: str) -> AssetRow:
         domain=_format_domain(domain) if domain else "",
         community=_format_community(community) if community else "",
         file=file,
+        name=name_beside_label(command),
     )
+
+
+def name_beside_label(command: Mapping[str, Any]) -> str:
+    """Return the name of an asset, written as in a label, unless its label ends with the name."""
+    name = command.get("name")
+    if name is None or command["identifier"].get("name") is not None:
+        return ""
+    return _escape(name)
 
 
 def legs_of(identifier: Identifier) -> dict[str, Any]:

@@ -10,63 +10,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.sources.decoding import BYTE_ORDER_MARK, TextError, iter_lines, iter_text
 from collibra_tasks.sources.files import EMPTY, SourceFile
+from collibra_tasks.sources.json_values import (
+    DECODER,
+    ContentError,
+    check_value,
+    explain_content,
+)
 from collibra_tasks.sources.records import RecordPosition
 
 MAX_COMMAND_LENGTH: Final = 16 << 20
 """Maximum number of characters of one command; keeps memory bounded."""
 
-MAX_DEPTH: Final = 100
-"""Maximum nesting depth of one command; Collibra's own commands have about ten levels."""
-
 _MAX_TOKEN_LENGTH: Final = 16  # a keyword, escape or number cut off by the window is shorter
-_MAX_DIGITS: Final = 4_000
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 Element = tuple[object, RecordPosition]
-
-
-class _ContentError(ValueError):
-    """Reason why a text that may be JSON is not accepted."""
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise _ContentError(f"{word} is not JSON")
-
-
-def _parse_integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise _ContentError(f"a number has {len(text):,} digits")
-    return int(text)
-
-
-def build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object, unless a key stands twice in it.
-
-    Raises:
-        ValueError: A key stands twice; the parsers disagree on which value counts.
-    """
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _ContentError(f"the key {twice!r:.60} stands twice in one object")
-    return built
-
-
-# Fractions become Decimal, because a float would lose digits.
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=build_object,
-    parse_float=Decimal,
-    parse_int=_parse_integer,
-    parse_constant=_refuse_constant,
-)
 
 
 def read_array(file: SourceFile) -> Iterator[Element]:
@@ -116,16 +79,18 @@ def _decode_line(text: str, position: RecordPosition) -> object:
     if len(text) > MAX_COMMAND_LENGTH:
         raise SourceError(f"{position}: the line has more than {MAX_COMMAND_LENGTH:,} characters.")
     try:
-        value = _DECODER.decode(text)
-        _check_value(value, text)
+        value = DECODER.decode(text)
+        check_value(value, text)
     except json.JSONDecodeError as error:
         hint = ""
         if text.startswith("[") or text == "{":
             hint = " The file is a JSON document, not JSON Lines. Set file_format='json'."
+        elif text.endswith(","):
+            hint = " JSON Lines have no comma at the end."
         place = f"{position}, column {error.pos + 1}"
         raise SourceError(f"{place}: invalid JSON: {error.msg}.{hint}") from None
-    except (_ContentError, RecursionError) as error:
-        raise SourceError(f"{position}: invalid JSON: {_explain_content(error)}.") from None
+    except (ContentError, RecursionError) as error:
+        raise SourceError(f"{position}: invalid JSON: {explain_content(error)}.") from None
     if isinstance(value, list):
         raise SourceError(
             f"{position}: the line holds an array, not a command. "
@@ -134,34 +99,8 @@ def _decode_line(text: str, position: RecordPosition) -> object:
     return value
 
 
-def _check_value(value: object, text: str) -> None:
-    """Refuse what the decoder accepts and other parsers do not."""
-    brackets = text.count("{") + text.count("[")  # cheap, and enough for ordinary commands
-    if brackets > MAX_DEPTH and _measure_depth(value) > MAX_DEPTH:
-        raise _ContentError(f"the command is nested more than {MAX_DEPTH} levels deep")
-    if "\\u" in text and _LONE_SURROGATE.search(json.dumps(value, ensure_ascii=False, default=str)):
-        raise _ContentError("a text holds half of a surrogate pair")
-
-
-def _measure_depth(value: object) -> int:
-    depth = 0
-    level = [value]
-    while level and depth <= MAX_DEPTH:
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
-        ]
-        depth += 1
-    return depth
-
-
-def _explain_content(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return f"the command is nested more than {MAX_DEPTH} levels deep"
-    return str(error)
+def _find_lists(command: dict[str, Any]) -> list[str]:
+    return [key for key, value in command.items() if isinstance(value, list)]
 
 
 def _explain_encoding(fault: TextError) -> str:
@@ -211,16 +150,19 @@ class _Window:
     def take_element(self, index: int) -> object:
         """Move behind the next element and return it."""
         mark = self._peek()
+        if mark == "]":
+            reason = "invalid JSON: a comma stands before the end of the array. Remove it."
+            raise self._fault(self._at, reason)
         if mark and mark != "{":
             raise self._fault(self._at, f"the command at index {index} is not an object.")
         while True:
             try:
-                command, end = _DECODER.raw_decode(self._text, self._at)
-                _check_value(command, self._text[self._at : end])
+                command, end = DECODER.raw_decode(self._text, self._at)
+                check_value(command, self._text[self._at : end])
             except json.JSONDecodeError as error:
                 self._extend(index, error)
-            except (_ContentError, RecursionError) as error:
-                reason = f"invalid JSON at index {index}: {_explain_content(error)}."
+            except (ContentError, RecursionError) as error:
+                reason = f"invalid JSON at index {index}: {explain_content(error)}."
                 raise self._fault(self._at, reason) from None
             else:
                 self._at = end
@@ -238,6 +180,10 @@ class _Window:
             reason = "not a JSON array of import commands. Set file_format='jsonl' for JSON Lines."
         elif isinstance(command, dict) and "resourceType" in command:
             reason = "a single command: put it in [ ]."
+        elif isinstance(command, dict) and (keys := _find_lists(command)):
+            reason = (
+                f"not a JSON array of import commands. Write the array of {keys[0]!r:.60} only."
+            )
         return SourceError(f"{start}{reason}")
 
     def _extend(self, index: int, error: json.JSONDecodeError) -> None:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from collibra_tasks.sources.canonical import dump_json
+from collibra_tasks.sources.command_keys import normalize_key
 from collibra_tasks.sources.records import RecordPosition
 
 Command = dict[str, Any]
@@ -174,21 +175,24 @@ class _Map:
 
     word: str
     lists: dict[str, _Union] = field(default_factory=dict)
+    spellings: dict[str, str] = field(default_factory=dict)
     is_given: bool = False
 
     def add(self, value: Value, position: RecordPosition) -> None:
         if value is None:
             return
         self.is_given = True
-        for key, each in value.items():
+        for spelling, each in value.items():
+            key = normalize_key(spelling)
             if key not in self.lists:
                 self.lists[key] = _Attributes() if self.word == "attribute" else _Union()
+            self.spellings[key] = min(spelling, self.spellings.get(key, spelling))
             self.lists[key].add(each, position)
 
     def merge(self) -> Value:
         if not self.is_given:
             return None
-        return {key: each.merge() for key, each in self.lists.items()}
+        return {self.spellings[key]: each.merge() for key, each in self.lists.items()}
 
     def find_faults(self, _: str) -> list[str]:
         return [

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
-from itertools import chain
-from math import isfinite
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from os import PathLike
 from typing import Any, Final, Self, cast
 
@@ -16,6 +14,7 @@ from collibra_tasks.sources.csv_reader import read_csv_rows, suggest_separator
 from collibra_tasks.sources.excel_reader import open_sheet
 from collibra_tasks.sources.files import EMPTY, SourceFile, detect_format, find_files
 from collibra_tasks.sources.identifiers import resource_key
+from collibra_tasks.sources.iterables import COMMANDS_LABEL, iter_commands, iter_safely
 from collibra_tasks.sources.json_reader import read_array, read_json_lines
 from collibra_tasks.sources.placeholders import names_in
 from collibra_tasks.sources.records import RecordFault, RecordPosition, SourceRecord
@@ -26,9 +25,10 @@ from collibra_tasks.sources.templates import read_template
 SourceLike = str | PathLike[str] | Iterable[str | PathLike[str]] | Iterable[Mapping[str, Any]]
 """A path, a glob, a URL that fsspec opens, several of these, or import commands as mappings."""
 
-COMMANDS_LABEL: Final = "commands"
-"""Name of a source that is an iterable of the caller's code."""
+Watch = Callable[[int], object]
 
+RECORDS_PER_REPORT: Final = 1_000
+"""Number of records between two reports on the reading."""
 MAX_FAULTS: Final = 20
 """Maximum number of faults that one error lists."""
 
@@ -84,17 +84,21 @@ class OpenedSource:
         label = resource_key(command).label
         return SourceRecord(command, position._replace(identifier=label))
 
-    def scan(self, *, log: Log) -> SourceContent:
+    def scan(self, *, log: Log, watch: Watch = lambda _: None) -> SourceContent:
         """Read and check the whole source once, merge equal identifiers, and return the content.
 
         Args:
             log: Function that receives one sentence per event.
+            watch: Function that receives the number of records read, after every 1,000.
 
         Raises:
             SourceError: A record or a file is faulty.
         """
         content = scan_source(
-            self.read_records(), files=self.files, log=log, unknown_keys=self.unknown_keys
+            _watch_records(self.read_records(), watch),
+            files=self.files,
+            log=log,
+            unknown_keys=self.unknown_keys,
         )
         if self.unknown_keys:
             log(
@@ -116,6 +120,13 @@ class OpenedSource:
     def __exit__(self, *_: object) -> None:
         """End reading."""
         self.close()
+
+
+def _watch_records(records: Iterator[SourceRecord], watch: Watch) -> Iterator[SourceRecord]:
+    for number, record in enumerate(records, start=1):
+        yield record
+        if number % RECORDS_PER_REPORT == 0:
+            watch(number)
 
 
 class _Faults:
@@ -168,7 +179,7 @@ def open_source(source: SourceLike, options: SourceOptions | None = None) -> Ope
     if commands is not None:
         if options.template:
             raise SourceError("A template is for CSV and Excel; the source is commands.")
-        return OpenedSource((COMMANDS_LABEL,), _iter_commands(commands))
+        return OpenedSource((COMMANDS_LABEL,), iter_commands(commands))
     files = find_files(paths)
     file_format = options.file_format or detect_format(files)
     table = _make_table(file_format, options)
@@ -188,12 +199,12 @@ def _split_kinds(
         raise SourceError(
             f"A source is a path, a glob, a URL, several of these, or commands, not {kind}."
         )
-    items = iter(source)
-    first = next(items, None)
-    if first is None:
+    items = iter_safely(source)
+    first = list(islice(items, 1))
+    if not first:
         raise SourceError(f"The source holds no file and no command. {EMPTY}")
-    everything: Iterator[Any] = chain([first], items)
-    if isinstance(first, str | PathLike):
+    everything: Iterator[Any] = chain(first, items)
+    if isinstance(first[0], str | PathLike):
         return everything, None
     return (), everything
 
@@ -245,42 +256,3 @@ def _iter_excel(file: SourceFile, table: Table, options: SourceOptions) -> Itera
         yield from table.iter_commands(
             sheet.iter_rows(), file.label, lambda _: sheet.suggest_sheet(needed)
         )
-
-
-def _iter_commands(commands: Iterable[object]) -> Iterator[Filled]:
-    for number, command in enumerate(commands):
-        position = RecordPosition(COMMANDS_LABEL, "index", number)
-        if not isinstance(command, Mapping):
-            kind = type(command).__name__
-            raise SourceError(f"{position}: a command must be a mapping, not {kind}.")
-        try:
-            copy = _copy_json(command)
-        except (ValueError, RecursionError) as error:
-            yield RecordFault(position, f"not JSON: {error}.")
-        else:
-            yield copy, position
-
-
-def _copy_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a copy as JSON values; the caller may change its own object afterwards."""
-    if isinstance(value, str):
-        text = str.__str__(value)  # of an enumeration, its value
-        text.encode()  # refuses half of a surrogate pair
-        return text
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float | Decimal):
-        if not isfinite(value):
-            raise ValueError(f"{value} is not a JSON number")
-        return value
-    if isinstance(value, Mapping):
-        return {_copy_key(key): _copy_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_copy_json(each) for each in value]
-    raise ValueError(f"a value is of the type {type(value).__name__}. Convert it to text")
-
-
-def _copy_key(key: object) -> str:
-    if isinstance(key, str):
-        return str.__str__(key)
-    raise ValueError(f"the key {key!r:.60} is not text")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
-from collibra_tasks.sources.batches import Batch, ScheduledCommand, pack_batches
+from collibra_tasks.sources.batches import (
+    Batch,
+    ScheduledCommand,
+    count_batches,
+    pack_batches,
+)
 from collibra_tasks.sources.schedule import Scheduler
 from collibra_tasks.sources.spool import Spool
-
-Known = Callable[[Iterable[str]], set[str]]
 
 MAX_UNKNOWN_LABELS: Final = 100
 """Maximum number of labels of unknown assets that are listed."""
 
 LABELS_PER_LOOKUP: Final = 100_000
-"""Maximum number of labels in one call of ``known``; bounds memory."""
+"""Maximum number of labels in memory while they are compared with the last cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,19 @@ class OrderedContent:
         places = self.spool.places.all()
         return pack_batches(self._iter_commands(), places, max_commands=max_commands_per_batch)
 
+    def count_batches(self, max_commands_per_batch: int = 10_000) -> int:
+        """Return the number of batches; the commands themselves are not read."""
+        sizes = self.spool.execute(
+            "SELECT s.phase, c.characteristics, "
+            "CASE WHEN s.is_reduced THEN (SELECT LENGTH(body) FROM reduced r "
+            "WHERE r.run = s.run AND r.sequence = s.sequence) ELSE LENGTH(c.body) END "
+            "FROM schedule s JOIN command c ON c.sequence = s.sequence "
+            "WHERE s.run = ? ORDER BY s.phase, s.rank",
+            (self.run,),
+        )
+        with closing(sizes):
+            return count_batches(sizes, max_commands=max_commands_per_batch)
+
     def _iter_commands(self) -> Iterator[ScheduledCommand]:
         rows = self.spool.execute(
             "SELECT s.phase, s.rank, s.needs, c.kind, c.characteristics, "
@@ -63,13 +79,13 @@ class OrderedContent:
             yield from map(ScheduledCommand._make, rows)
 
 
-def order_content(spool: Spool, communities: Iterable[int], known: Known | None) -> OrderedContent:
+def order_content(spool: Spool, communities: Iterable[int], known: Iterable[str]) -> OrderedContent:
     """Write a new schedule to the spool.
 
     Args:
         spool: Merged commands with resolved targets.
         communities: Sequence numbers of the communities, parents first.
-        known: Function that returns those of the given asset labels that an earlier cycle holds.
+        known: Sorted labels of the assets that an earlier cycle holds.
     """
     _mark_known(spool, known)
     run = spool.count("SELECT COALESCE(MAX(run), 0) + 1 FROM schedule")
@@ -90,17 +106,31 @@ def order_content(spool: Spool, communities: Iterable[int], known: Known | None)
     )
 
 
-def _mark_known(spool: Spool, known: Known | None) -> None:
+def _mark_known(spool: Spool, known: Iterable[str]) -> None:
     spool.execute("UPDATE target SET known = 0 WHERE known")
-    if known is None:
-        return
-    last = ""
-    # A group is read completely before the update, which changes the table under a cursor.
-    while labels := [label for (label,) in spool.execute(_REFERENCED, (last, LABELS_PER_LOOKUP))]:
-        last = labels[-1]
-        held = [(label,) for label in sorted(known(labels).intersection(labels))]
+    for held in _iter_held(spool, known):
         spool.execute_many("UPDATE target SET known = 1 WHERE label = ?", held)
         spool.execute_many("UPDATE target SET known = 1 WHERE other = ?", held)
+
+
+def _iter_held(spool: Spool, known: Iterable[str]) -> Iterator[list[tuple[str]]]:
+    """Yield the referenced labels that are known, in groups; both sides are sorted."""
+    others = iter(known)
+    other = next(others, None)
+    last = ""
+    # A group is read completely before the caller changes the table, which has no open cursor then.
+    while other is not None:
+        labels = [label for (label,) in spool.execute(_REFERENCED, (last, LABELS_PER_LOOKUP))]
+        if not labels:
+            return
+        held: list[tuple[str]] = []
+        for label in labels:
+            while other is not None and other < label:
+                other = next(others, None)
+            if other == label:
+                held.append((label,))
+        last = labels[-1]
+        yield held
 
 
 _REFERENCED: Final = (

@@ -152,7 +152,8 @@ def find_lookalike(value: Any, columns: Columns, *, identifying: bool) -> str | 
             if found["angle"] and not whole:
                 continue  # a tag of HTML
             if columns.knows(name) or (identifying and whole):
-                return f"{found[0]!r} is not a placeholder. Write ${{{name}}}."
+                meant = "${1} for the first column" if name == "0" else f"${{{name}}}"
+                return f"{found[0]!r} is not a placeholder. Write {meant}."
     return None
 
 

@@ -13,6 +13,7 @@ from collibra_tasks.sources.command_keys import (
     IDENTIFIER_KEYS,
     SPREADSHEET_ERRORS,
     explain_relation_key,
+    find_double_key,
     find_resembling_key,
     is_uuid,
 )
@@ -262,11 +263,18 @@ def check_list(report: Report, path: str, value: object, example: str) -> bool:
     return False
 
 
+def check_keys(report: Report, path: str, value: Mapping[str, Any]) -> None:
+    """Refuse a type or role that stands twice: the second list would replace the first."""
+    if double := find_double_key(value.keys()):
+        report.refuse(path, f"the key {double!r} stands twice, in different case. Unite the lists.")
+
+
 def check_relations(report: Report, path: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Check relation keys and the identifiers of their targets."""
     if not isinstance(value, dict):
         report.refuse(path, f"must be an object, not {describe_type(value)}.")
         return
+    check_keys(report, path, value)
     for key, targets in value.items():
         reason = explain_relation_key(key, direction_required=report.direction_required)
         if reason:

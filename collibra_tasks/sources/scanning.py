@@ -12,6 +12,7 @@ from collibra_tasks.sources.command_keys import EXTERNAL_KEYS
 from collibra_tasks.sources.identifiers import (
     asset_row,
     format_identifier,
+    name_beside_label,
     reference_keys,
     resource_key,
 )
@@ -45,6 +46,7 @@ class Scanner:
         self._spool = spool
         self._sequence = 0
         self._recent: dict[tuple[int, str], bytes] = {}
+        self.relation_keys: set[str] = set()
         self.read_count = 0
 
     def add(self, record: SourceRecord) -> None:
@@ -65,6 +67,8 @@ class Scanner:
         if len(self._recent) >= MAX_RECENT:
             self._recent.clear()
         self._recent[kind, label] = digest
+        if kind == Kind.ASSET:
+            self.relation_keys.update(command.get("relations") or ())
         place = self._spool.places.number((position.file, position.unit))
         row = SpooledCommand(
             self._sequence,
@@ -76,6 +80,7 @@ class Scanner:
             count_characteristics(command),
             digest,
             body,
+            _name(kind, command),
         )
         self._spool.add(
             row,
@@ -184,13 +189,14 @@ def _merge_group(spool: Spool, kind: int, label: str) -> list[str]:
 def _store_merged(spool: Spool, sequence: int, kind: int, command: Command) -> None:
     body = dump_json(command)
     spool.execute(
-        "UPDATE command SET container = ?, characteristics = ?, digest = ?, body = ? "
+        "UPDATE command SET container = ?, characteristics = ?, digest = ?, body = ?, name = ? "
         "WHERE sequence = ?",
         (
             _container(spool, Kind(kind), command),
             count_characteristics(command),
             sha256(body).digest(),
             body,
+            _name(Kind(kind), command),
             sequence,
         ),
     )
@@ -209,6 +215,10 @@ def _dump(command: Command, position: RecordPosition) -> bytes:
         raise SourceError(
             f"{position}: writing the command as JSON failed: {error}. Correct the value."
         ) from None
+
+
+def _name(kind: Kind, command: Command) -> str | None:
+    return name_beside_label(command) or None if kind == Kind.ASSET else None
 
 
 def _container(spool: Spool, kind: Kind, command: Command) -> int:

@@ -10,8 +10,10 @@ from typing import Self
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.models import AssetRow
+from collibra_tasks.sources.both_ends import complete_both_ends
+from collibra_tasks.sources.doubles import refuse_double_identifiers
 from collibra_tasks.sources.graph import arrange
-from collibra_tasks.sources.ordering import Known, OrderedContent, order_content
+from collibra_tasks.sources.ordering import OrderedContent, order_content
 from collibra_tasks.sources.records import SourceRecord, SourceSummary
 from collibra_tasks.sources.scanning import Scanner, compute_digest, merge_commands
 from collibra_tasks.sources.spool import Kind, Role, Spool
@@ -31,7 +33,7 @@ class SourceContent:
     Example:
         ```python
         with scan_source(records, files=["a.json"], log=print) as content:
-            ordered = content.order(known=None)
+            ordered = content.order()
             for batch in ordered.iter_batches(10_000):
                 print(batch.number, batch.command_count)
         ```
@@ -44,20 +46,19 @@ class SourceContent:
 
     def iter_assets(self) -> Iterator[AssetRow]:
         """Yield the assets, each once, sorted by label."""
-        for label, container, place in self.spool.execute(
-            "SELECT label, container, place FROM command WHERE kind = ? ORDER BY label",
+        for label, container, place, name in self.spool.execute(
+            "SELECT label, container, place, name FROM command WHERE kind = ? ORDER BY label",
             (Kind.ASSET,),
         ):
             domain, community = self.spool.containers[container]
-            yield AssetRow(label, domain, community, self.spool.places[place][0])
+            yield AssetRow(label, domain, community, self.spool.places[place][0], name or "")
 
-    def order(self, known: Known | None = None) -> OrderedContent:
+    def order(self, known: Iterable[str] = ()) -> OrderedContent:
         """Arrange the commands so that references are satisfied.
 
         Args:
-            known: Function that returns those of the given asset labels that an earlier cycle
-                holds; ``None`` if there was no earlier cycle. It is called with sorted labels, in
-                groups of at most 100,000.
+            known: Sorted labels of the assets that an earlier cycle holds; read once, one at a
+                time. Empty if there was no earlier cycle.
         """
         return order_content(self.spool, self.communities, known)
 
@@ -112,6 +113,9 @@ def scan_source(
             noun = "resource" if merged == 1 else "resources"
             log(f"Merged commands with the same identifier for {merged:,} {noun}.")
         spool.resolve_targets()
+        refuse_double_identifiers(spool)
+        if added := complete_both_ends(spool, scanner.relation_keys):
+            log(f"Added {added:,} relations, named at their other end, to lists of relations.")
         return SourceContent(
             summary=_summarize(spool, tuple(files), tuple(sorted(unknown_keys))),
             digest=compute_digest(spool),

@@ -59,6 +59,7 @@ class SpooledCommand(NamedTuple):
     characteristics: int
     digest: bytes
     body: bytes
+    name: str | None
 
 
 BUFFER_SIZE: Final = 500
@@ -70,7 +71,7 @@ CACHE_KIB: Final = 8 * 1024
 _SCHEMA: Final = """
 CREATE TABLE command (
     sequence INTEGER PRIMARY KEY, kind INTEGER, label TEXT, place INTEGER, number INTEGER,
-    container INTEGER, characteristics INTEGER, digest BLOB, body BLOB);
+    container INTEGER, characteristics INTEGER, digest BLOB, body BLOB, name TEXT);
 CREATE TABLE reference (
     source INTEGER, role INTEGER, label TEXT, PRIMARY KEY (source, role, label)) WITHOUT ROWID;
 CREATE TABLE alias (
@@ -81,13 +82,15 @@ CREATE TABLE schedule (
 CREATE TABLE reduced (
     run INTEGER, sequence INTEGER, body BLOB, PRIMARY KEY (run, sequence)) WITHOUT ROWID;
 """
+_MARKS: Final = ", ".join("?" for _ in SpooledCommand._fields)
 _INDEXES: Final = """
 CREATE INDEX command_label ON command (kind, label);
 """
 # A target is an asset label that a command refers to, with the command that provides the asset:
 # the asset's own, one that names it another way, or a mapping that gives it its external ID.
 _TARGETS: Final = """
-CREATE INDEX alias_label ON alias (label);
+DROP TABLE IF EXISTS target;
+CREATE INDEX IF NOT EXISTS alias_label ON alias (label);
 CREATE TABLE target (
     label TEXT PRIMARY KEY, provider INTEGER, kind INTEGER, other TEXT, known INTEGER
 ) WITHOUT ROWID;
@@ -145,7 +148,7 @@ class Spool:
         if not self._connection.in_transaction:
             # One transaction for the whole scan: without it every insert would flush the cache.
             self._connection.execute("BEGIN")
-        self.execute_many("INSERT INTO command VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._commands)
+        self.execute_many(f"INSERT INTO command VALUES ({_MARKS})", self._commands)  # noqa: S608 - a constant
         self.execute_many("INSERT OR IGNORE INTO reference VALUES (?, ?, ?)", self._references)
         self.execute_many("INSERT OR IGNORE INTO alias VALUES (?, ?)", self._aliases)
         self._commands, self._references, self._aliases = [], [], []
@@ -158,9 +161,13 @@ class Spool:
             self._connection.executescript(_INDEXES)
 
     def resolve_targets(self) -> None:
-        """Find the command that provides each referenced asset; call it once, after the merge."""
+        """Find the command that provides each referenced asset, after a change of commands."""
+        self.execute_script(_TARGETS)
+
+    def execute_script(self, sql: str) -> None:
+        """Execute several statements."""
         with _reporting_full_disk():
-            self._connection.executescript(_TARGETS)
+            self._connection.executescript(sql)
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Execute a statement and return its rows as an iterator."""

@@ -30,12 +30,14 @@ class Row(NamedTuple):
         number: Number of the row, from 1.
         cells: Texts of the cells.
         problem: Reason why the cells cannot be trusted, or empty.
+        inexact: Indexes of cells with a number of more digits than a spreadsheet keeps.
     """
 
     unit: str
     number: int
     cells: list[str]
     problem: str = ""
+    inexact: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class Table:
         position = RecordPosition(file, row.unit, row.number)
         cells = row.cells
         reason = row.problem or self._fit(cells, bound.table.count)
-        if not reason and not SPREADSHEET_ERRORS.isdisjoint(cells):
+        if not reason and (row.inexact or not SPREADSHEET_ERRORS.isdisjoint(cells)):
             reason = self._find_error(row, bound)
         if reason:
             yield RecordFault(position, reason)
@@ -178,6 +180,12 @@ class Table:
                     f"cell {column_letters(index)}{row.number} ({bound.table.describe(index)}) is "
                     f"{row.cells[index]}, an error value of a spreadsheet. Correct the formula."
                 )
+            if index in row.inexact:
+                return (
+                    f"cell {column_letters(index)}{row.number} ({bound.table.describe(index)}) is "
+                    f"the number {row.cells[index]}, whose last digits a spreadsheet does not "
+                    "keep. Format the column as text before the digits are written."
+                )
         return ""
 
 
@@ -189,6 +197,11 @@ def column_letters(index: int) -> str:
         index, rest = divmod(index - 1, 26)
         letters = chr(ord("A") + rest) + letters
     return letters
+
+
+def has_content(cells: Sequence[str]) -> bool:
+    """Return whether a row has a cell that is not blank."""
+    return any(cell and not cell.isspace() for cell in cells)
 
 
 def _trim(cells: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from collibra_tasks.sources.cells import Row, RowError, union_columns
 from collibra_tasks.sources.commands import check_command
 from collibra_tasks.sources.compiling import Compiler
 from collibra_tasks.sources.identifiers import COMMUNITY, COMPLEX_RELATION, DOMAIN
-from collibra_tasks.sources.json_reader import build_object
+from collibra_tasks.sources.json_values import build_object, refuse_constant
 from collibra_tasks.sources.placeholders import (
     PLACEHOLDER,
     Columns,
@@ -37,7 +37,9 @@ def read_template(template: str | Path) -> list[dict[str, Any]]:
         SourceError: The template is not an array of objects, or a placeholder is malformed.
     """
     try:
-        commands = json.loads(_read_text(template), object_pairs_hook=build_object)
+        commands = json.loads(
+            _read_text(template), object_pairs_hook=build_object, parse_constant=refuse_constant
+        )
     except OSError as error:
         raise SourceError(
             f"The template {str(template)!r:.100} cannot be read: {error.strerror}."
@@ -177,7 +179,8 @@ def _check_template(number: int, command: object) -> None:
     else:
         reasons = check_command(_fill_sample(command))
     if reasons:
-        raise SourceError(f"The template, command {number}: {reasons[0]}")
+        reason = reasons[0].replace(_SAMPLE, "${...}")
+        raise SourceError(f"The template, command {number}: {reason}")
 
 
 def _has_variable_keys(value: Any) -> bool:  # noqa: ANN401 - any JSON value

@@ -24,7 +24,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collibra_tasks.ledger.manifest import Manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = 5_000
@@ -59,7 +62,8 @@ TEMPLATE = [
         "tags": ["${6}"],
     },
 ]
-STEPS = ("read and check", "spool and merge", "order", "split into batches")
+STEPS = ("read and check", "spool and merge", "manifest", "order", "split into batches")
+CASES = ("no last cycle", "the same last cycle", "other identifiers")
 
 
 def generate_rows(count: int) -> Iterator[tuple[str, ...]]:
@@ -155,8 +159,15 @@ def run_parser(path: Path) -> dict[str, float]:
     return {"parse": time.perf_counter() - begun, "count": count}
 
 
-def run_steps(path: Path) -> dict[str, float]:
-    """Run every step of the library and return its seconds."""
+def run_steps(path: Path, case: str = "") -> dict[str, float]:
+    """Run every step of the library and return its seconds.
+
+    Args:
+        path: The source.
+        case: One of `CASES`; empty is the first. Another one adds a last cycle with the same
+            assets, or with the same names under external IDs.
+    """
+    from collibra_tasks.ledger.manifest import Manifest
     from collibra_tasks.options import SourceOptions
     from collibra_tasks.sources.opening import open_source
 
@@ -171,35 +182,73 @@ def run_steps(path: Path) -> dict[str, float]:
     with open_source(str(path), options) as opened, opened.scan(log=_ignore) as content:
         seconds[STEPS[1]] = time.perf_counter() - begun - seconds[STEPS[0]]
         begun = time.perf_counter()
-        ordered = content.order()
+        manifest = Manifest.from_rows(content.iter_assets())
         seconds[STEPS[2]] = time.perf_counter() - begun
+        previous = make_last_cycle(manifest, case)
+        begun = time.perf_counter()
+        ordered = content.order(row.asset for row in previous)
+        seconds[STEPS[3]] = time.perf_counter() - begun
         begun = time.perf_counter()
         batches = sum(1 for _ in ordered.iter_batches(10_000))
-        seconds[STEPS[3]] = time.perf_counter() - begun
+        seconds[STEPS[4]] = time.perf_counter() - begun
+        if case:
+            begun = time.perf_counter()
+            print_reasons(manifest, previous)
+            seconds["plan and guard"] = time.perf_counter() - begun
         return {**seconds, "count": content.summary.command_count, "batches": batches}
+
+
+def make_last_cycle(manifest: Manifest, case: str) -> Manifest:
+    """Return the manifest of a last cycle, read from its file as a flow run does."""
+    from collibra_tasks.ledger.manifest import Manifest
+    from collibra_tasks.models import AssetRow
+
+    if case == CASES[1]:
+        return Manifest.from_bytes(manifest.to_bytes())
+    if case != CASES[2]:
+        return Manifest.from_rows([])
+    rows = (
+        AssetRow(f"external erp/{number:08}", *row[1:4], row.asset.rpartition(" > ")[2])
+        for number, row in enumerate(manifest)
+    )
+    return Manifest.from_bytes(Manifest.from_rows(rows).to_bytes())
+
+
+def print_reasons(manifest: Manifest, previous: Manifest) -> None:
+    """Compare two cycles and print the number of reasons to ask a person."""
+    from collibra_tasks.cycle.guard import check_removal
+    from collibra_tasks.cycle.plan import plan_removal
+    from collibra_tasks.models import FinalizationRequest, FinalizationStrategy
+    from collibra_tasks.options import RemovalLimits
+
+    request = FinalizationRequest("nightly", FinalizationStrategy.REMOVE_RESOURCES)
+    plan = plan_removal(request, manifest, previous, generation=1, tracked=previous)
+    reasons = check_removal(plan, RemovalLimits()).reasons
+    print(f"  {len(reasons)} reasons to ask", file=sys.stderr)
 
 
 def _ignore(_: str) -> None:
     """Drop a log line."""
 
 
-def measure(what: str, path: Path) -> dict[str, float]:
+def measure(what: str, path: Path, case: str = "") -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--measure", what, str(path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this very file
+    command = [sys.executable, __file__, "--measure", what, str(path), case]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very file
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
-def print_measurement(what: str, path: Path) -> None:
+def print_measurement(what: str, path: Path, case: str) -> None:
     """Measure in this process and print the figures for the process that started it."""
     sys.path.insert(0, str(ROOT))
     if what in ("steps", "parser"):
+        import collibra_tasks.cycle.guard
         import collibra_tasks.sources.opening  # noqa: F401 - imports are not measured
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     begun = time.perf_counter()
     if what == "steps":
-        figures = run_steps(path)
+        figures = run_steps(path, case)
     elif what == "parser":
         figures = run_parser(path)
     else:
@@ -228,15 +277,22 @@ def compare_splitting(folder: Path, commands: int) -> None:
     """Print the throughput of each step as a share of the parser's, for one large JSON array."""
     path = folder / "large.json"
     write_json(path, commands)
-    parser, ours = measure("parser", path), measure("steps", path)
+    parser = measure("parser", path)
     print(f"json: {commands:,} commands, {path.stat().st_size / 1e6:.0f} MB; parser = 100%")
-    for step in STEPS:
+    for case in CASES:
+        ours = measure("steps", path, case if case != CASES[0] else "")
+        print(f"with {case}:")
+        print_splitting(parser, ours)
+        print_memory(parser, ours)
+
+
+def print_splitting(parser: dict[str, float], ours: dict[str, float]) -> None:
+    for step in [each for each in (*STEPS, "plan and guard") if each in ours]:
         print(f"  {step:<20} {parser['parse'] / ours[step]:6.0%} of the parser's throughput")
     total = sum(ours[step] for step in STEPS)
     print(f"  {'all steps':<20} {parser['parse'] / total:6.0%}")
-    cost = (ours[STEPS[1]] + ours[STEPS[2]]) / total
+    cost = (ours[STEPS[1]] + ours[STEPS[3]]) / total
     print(f"  spool, merge and order take {cost:.0%} of the time")
-    print_memory(parser, ours)
 
 
 def print_memory(reader: dict[str, float], ours: dict[str, float]) -> None:
@@ -251,10 +307,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--commands", type=int, default=1_000_000)
-    parser.add_argument("--measure", nargs=2, metavar=("WHAT", "PATH"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--measure", nargs=3, metavar=("WHAT", "PATH", "CASE"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.measure:
-        print_measurement(options.measure[0], Path(options.measure[1]))
+        what, path, case = options.measure
+        print_measurement(what, Path(path), case)
         return
     with tempfile.TemporaryDirectory() as name:
         compare_readers(Path(name), options.rows)

@@ -11,6 +11,7 @@ from tests.support.api_client import (
     MISSING,
     NOWHERE,
     ApiClient,
+    FakeClock,
     asset,
     containing,
     described,
@@ -250,6 +251,32 @@ def test_relation_is_stored_at_both_ends(client: ApiClient) -> None:
 
     client.tenant.remove_asset(other)
     assert {} == client.tenant.assets()[KEY].relations
+
+
+def test_relations_of_a_failed_batch_are_rolled_back(client: ApiClient) -> None:
+    """A batch that fails leaves the relations of both ends as they were before."""
+    client.batch(asset("x"), asset("y"), containing("a", "x"), containing("b", "x"))
+    before = client.tenant.assets()
+
+    failed = client.batch(
+        containing("a", "y"), containing("b"), containing("c", "x"), "x", continueOnError="false"
+    )
+
+    assert ("ERROR", "FAILURE") == client.end_of(failed)
+    assert before == client.tenant.assets()
+
+
+@pytest.mark.parametrize(("parent", "result"), [("Top", "SUCCESS"), ("Lost", "FAILURE")])
+def test_community_needs_its_parent(clock: FakeClock, parent: str, result: str) -> None:
+    """A parent that does not exist fails its community, as in Collibra."""
+    tenant = Sandbox(clock=clock, create_named_domains=False)
+    commands = [
+        {"resourceType": "Community", "identifier": {"name": "Top"}},
+        {"resourceType": "Community", "identifier": {"name": "Sub"}, "parent": {"name": parent}},
+    ]
+
+    with ApiClient(tenant) as client:
+        assert result == client.end_of(client.batch(*commands, continueOnError="false"))[1]
 
 
 def test_relation_target_must_come_before(client: ApiClient) -> None:

@@ -74,9 +74,8 @@ def scan(
 def split(
     commands: Iterable[Command], size: int = 10_000, known: Iterable[str] = ()
 ) -> list[Batch]:
-    held = set(known)
     with scan(commands) as content:
-        return list(content.order(held.intersection).iter_batches(size))
+        return list(content.order(sorted(known)).iter_batches(size))
 
 
 def load(batch: Batch) -> list[Command]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from collibra_tasks.cycle.guard import MAX_SHOWN_PARTS, check_removal
-from collibra_tasks.cycle.plan import RemovalPlan
+from collibra_tasks.cycle.plan import MAX_NAMES, RemovalPlan
 from collibra_tasks.ledger.manifest import Manifest
-from collibra_tasks.models import FinalizationStrategy
+from collibra_tasks.models import AssetRow, FinalizationStrategy
 from collibra_tasks.options import RemovalLimits
+from collibra_tasks.sources import asset_row
 from tests.support.removal_plans import manifest, plan, rows
 
 OPEN = RemovalLimits(max_missing_count=10**9, max_missing_percent=100, max_part_percent=100)
@@ -90,6 +93,13 @@ def test_check_removal_everything_is_missing(size: int, limits: RemovalLimits) -
     found = guard(manifest(rows(["other"])), manifest(rows(range(size))), limits)
 
     assert found.reasons == (f"all {size} assets of the previous cycle are missing",)
+
+
+def test_check_removal_small_cycle_with_another_asset() -> None:
+    """Nine assets that are replaced by one other are not deleted without approval."""
+    found = guard(manifest(rows(["other"])), manifest(rows(range(9))), strategy="REMOVE_RESOURCES")
+
+    assert found.reasons == ("all 9 assets of the previous cycle are missing",)
 
 
 def test_check_removal_nothing_before() -> None:
@@ -178,6 +188,22 @@ def test_check_removal_one_file_becomes_two() -> None:
     assert guard(after, before).allowed
 
 
+def test_check_removal_one_of_fifty_files() -> None:
+    """One export file of fifty that is missing asks with its name."""
+    files = [rows(range(n * 200, n * 200 + 200), file=f"part-{n:02d}.json") for n in range(50)]
+
+    found = guard(manifest(*files[:-1]), manifest(*files))
+
+    assert found.reasons == ("all 200 assets of the source file 'part-49.json' are missing",)
+
+
+def test_check_removal_two_files_become_one() -> None:
+    """The content of two files in one of them passes, although a file name is gone."""
+    before = manifest(rows(range(50), file="1.json"), rows(range(50, 100), file="2.json"))
+
+    assert guard(manifest(rows(range(100), file="1.json")), before).allowed
+
+
 def test_check_removal_routine_loss() -> None:
     """A loss of 4% that is spread over all domains passes."""
     assert guard(spread(50, 200, lost=8), spread(50, 200)).allowed
@@ -243,6 +269,88 @@ def test_check_removal_rename(strategy: str, action: str) -> None:
     assert "'Old'" in reason
     assert "rename" in reason
     assert action in reason
+
+
+@pytest.mark.parametrize(("moved", "renamed"), [(8, True), (7, False)])
+def test_check_removal_rename_edge(moved: int, renamed: bool) -> None:  # noqa: FBT001
+    """A loss looks like a rename when exactly four fifths of the missing names are new."""
+    rest = rows(range(1_000, 2_000), "Rest")
+    before = manifest(rest, rows(range(10), "Old"))
+
+    (reason,) = guard(manifest(rest, rows(range(moved), "New")), before).reasons
+
+    assert ("rename" in reason) is renamed
+
+
+def test_check_removal_rename_of_many_assets() -> None:
+    """A rename is recognized although a plan names only some of its assets."""
+    names = [f"{number:06d}" for number in range(3 * MAX_NAMES // 2)]
+
+    found = guard(manifest(rows(names, "New")), manifest(rows(names, "Old")))
+
+    assert found.reasons[0].endswith("creates the new assets and marks the old ones")
+
+
+def test_check_removal_rename_to_names_that_existed() -> None:
+    """Assets of the same name that existed before do not make a loss look like a rename."""
+    before = manifest(rows(range(10), "Old"), rows(range(10), "Copy"))
+
+    (reason,) = guard(manifest(rows(range(10), "Copy")), before, PARTS).reasons
+
+    assert "rename" not in reason
+
+
+def identified(kind: str, count: int) -> list[AssetRow]:
+    """Return assets with one kind of identifier; some of their names hold a separator."""
+    commands: list[dict[str, Any]] = []
+    for number in range(count):
+        name = f"T{number} > x"
+        domain = {"name": "Tables", "community": {"name": "C"}}
+        command: dict[str, Any] = {"resourceType": "Asset", "name": name}
+        command["identifier"] = {
+            "name": {"name": name, "domain": domain},
+            "external ID": {"externalSystemId": "erp", "externalEntityId": f"{number:04d}"},
+            "ID": {"id": f"0b8e5bb2-6c09-4bb4-9c3a-{number:012x}"},
+            "domain ID": {"name": name, "domain": {"id": "0b8e5bb2-6c09-4bb4-9c3a-6a44ba3a5ba0"}},
+        }[kind]
+        if kind == "external ID":
+            command["domain"] = domain
+        commands.append(command)
+    return [asset_row(command, "a.json") for command in commands]
+
+
+KINDS = ["name", "external ID", "ID", "domain ID"]
+
+
+@pytest.mark.parametrize("before", KINDS)
+@pytest.mark.parametrize("after", KINDS)
+def test_check_removal_other_kind_of_identifier(before: str, after: str) -> None:
+    """The same names under another kind of identifier look like a rename, with its effect."""
+    rest = rows(range(1_000), "Rest")
+    old, new = manifest(rest, identified(before, 20)), manifest(rest, identified(after, 20))
+
+    found = guard(new, old, RemovalLimits(max_missing_count=19), strategy="REMOVE_RESOURCES")
+
+    assert found.allowed is (before == after)
+    assert all("rename" in each for each in found.reasons)
+    assert all("another kind of identifier" in each for each in found.reasons)
+    assert all("deletes the old assets" in each for each in found.reasons)
+
+
+def test_check_removal_everything_under_another_kind_of_identifier() -> None:
+    """A cycle whose assets all come back under other identifiers names the rename."""
+    found = guard(manifest(identified("ID", 20)), manifest(identified("name", 20)))
+
+    assert found.reasons[0].startswith("all 20 assets of the previous cycle are missing; 20 new")
+
+
+def test_check_removal_other_kind_of_identifier_in_an_old_manifest() -> None:
+    """A manifest that was written without names is read, and the loss is still found."""
+    old = [row._replace(name="") for row in identified("external ID", 20)]
+
+    found = guard(manifest(identified("name", 20)), manifest(old))
+
+    assert "all 20 assets of the previous cycle are missing" in found.reasons
 
 
 def test_check_removal_older_missing() -> None:

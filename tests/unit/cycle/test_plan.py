@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from collibra_tasks.cycle.plan import MAX_NAMES, RemovalPlan
+from collibra_tasks.cycle.renames import Renamed
 from tests.support.removal_plans import manifest, plan, rows
 from tests.support.sessions import World, numbered
 
@@ -126,36 +127,25 @@ def test_parts_without_comparable_files() -> None:
     assert {each.kind for each in plan(after, before).parts} == {"domain", "community"}
 
 
-@pytest.mark.parametrize(("moved", "renamed"), [(8, True), (7, False)])
-def test_looks_renamed_edge(moved: int, renamed: bool) -> None:  # noqa: FBT001
-    """A domain looks renamed when four fifths of its missing names are new elsewhere."""
-    before = manifest(rows(range(10), "Old"))
-    after = manifest(rows(range(moved), "New"))
+def test_renamed_counts_by_part() -> None:
+    """Missing assets whose name a new asset has are counted per part and for the whole cycle."""
+    before = manifest(rows("abc", "D1"), rows("de", "D2"))
+    after = manifest(rows("a", "D1"), rows("bd", "New"))
 
-    (part,) = [each for each in plan(after, before).parts if each.kind == "domain"]
+    found = plan(after, before)
 
-    assert part.renamed_count == moved
-    assert part.looks_renamed is renamed
-
-
-def test_looks_renamed_large_domain() -> None:
-    """A renamed domain is recognized although a plan names only some of its assets."""
-    names = [f"{number:06d}" for number in range(3 * MAX_NAMES // 2)]
-
-    found = plan(manifest(rows(names, "New")), manifest(rows(names, "Old")))
-
-    (part,) = [each for each in found.parts if each.kind == "domain"]
-    assert part.looks_renamed
+    assert found.renamed == Renamed(2, 0)
+    assert {part.name: part.renamed.count for part in found.parts if part.kind == "domain"} == {
+        "D1": 1,
+        "D2": 1,
+    }
 
 
-def test_looks_renamed_existing_names() -> None:
-    """Assets of the same name that existed before do not make a loss look like a rename."""
-    before = manifest(rows(range(10), "Old"), rows(range(10), "Copy"))
-    after = manifest(rows(range(10), "Copy"))
+def test_renamed_pairs_names() -> None:
+    """One new asset is the new form of one missing asset, not of all with its name."""
+    before = manifest(*(rows(["readme"], f"D{number}") for number in range(12)))
 
-    (part,) = [each for each in plan(after, before).parts if each.kind == "domain"]
-
-    assert not part.looks_renamed
+    assert plan(manifest(rows(["readme"], "New")), before).renamed.count == 1
 
 
 def test_synchronize_shows_the_plan_before_anything_is_sent() -> None:

@@ -85,6 +85,20 @@ def test_iter_batches_characteristics_close_a_batch(monkeypatch: pytest.MonkeyPa
     assert [2, 1] == [batch.command_count for batch in split(three)]
 
 
+def test_count_batches_follows_every_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of batches follows from commands, characteristics, size and phase."""
+    monkeypatch.setattr(batches_module, "MAX_CHARACTERISTICS", 6)
+    small = [
+        asset(str(n), "T", tags=["t"], attributes={"Note": [{"value": "x"}]}) for n in range(3)
+    ]
+    large = [asset(f"large {number}", text="x" * (9 << 20)) for number in range(2)]
+
+    with scan([*small, *large, domain("D")]) as content:
+        ordered = content.order()
+
+        assert 4 == len(list(ordered.iter_batches(50_000))) == ordered.count_batches(50_000)
+
+
 def test_iter_batches_command_beyond_the_limits_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A single command with more characteristics than a batch may have is still sent."""
     monkeypatch.setattr(batches_module, "MAX_CHARACTERISTICS", 2)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from collibra_tasks.errors import SourceError
+from collibra_tasks.models import AssetRow
 from collibra_tasks.sources.canonical import dump_json, load_json
 from collibra_tasks.sources.records import RecordPosition, SourceRecord
 from collibra_tasks.sources.source import scan_source
@@ -23,6 +24,7 @@ from tests.support.source_commands import (
     external,
     label,
     load_all,
+    mapping,
     named,
     scan,
     split,
@@ -217,6 +219,99 @@ def test_merge_spellings_of_one_identifier() -> None:
     assert one == other
 
 
+def test_merge_spellings_of_one_relation_type() -> None:
+    """Relation types that differ in the case of their UUID are one; no list replaces the other."""
+    upper = "0000000A-0000-0000-0000-000000007042:TARGET"
+    parts = [
+        asset("T1", "a", relation=upper),
+        asset("T1", "b", relation=upper.lower()[:36] + ":TARGET"),
+    ]
+
+    (merged,) = load_all(split(parts))
+    (other,) = load_all(split(parts[::-1]))
+
+    assert {upper: [named("a"), named("b")]} == merged["relations"] == other["relations"]
+
+
+def test_merge_relations_named_at_both_ends() -> None:
+    """A list of relations never deletes a relation that the source names at its other end."""
+    opposite = RELATION.replace("TARGET", "SOURCE")
+    commands = [
+        asset("T1", "c"),
+        asset("T2", "c"),
+        asset("c", "d", relation=opposite),
+        asset("d"),
+        asset("e", relations={opposite: []}),
+    ]
+    logged: list[str] = []
+
+    with scan(commands, log=logged.append) as content:
+        sent = load_all(content.order().iter_batches())
+
+    lists = {each["identifier"]["name"]: each["relations"] for each in sent if "relations" in each}
+    assert [named("d"), named("T1"), named("T2")] == lists["c"][opposite]
+    assert {RELATION: [named("c")]} == lists["T1"] == lists["T2"]
+    assert {opposite: []} == lists["e"]
+    assert ["Added 2 relations, named at their other end, to lists of relations."] == logged
+
+
+BY_NAME = asset("a")
+BY_ID = {"resourceType": "Asset", "identifier": {"id": "0b8e5bb2-6c09-4bb4-9c3a-6a44ba3a5ba0"}}
+BY_EXTERNAL_ID = {"resourceType": "Asset", "identifier": external("1")}
+BY_OTHER_EXTERNAL_ID = {"resourceType": "Asset", "identifier": external("2")}
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [BY_NAME, BY_EXTERNAL_ID | named("a")],
+        [BY_ID | named("a"), BY_NAME],
+        [BY_ID | named("a"), BY_EXTERNAL_ID | named("a")],
+        [
+            BY_EXTERNAL_ID | named("a"),
+            {**BY_EXTERNAL_ID, **named("a"), "identifier": external("2")},
+        ],
+        [BY_EXTERNAL_ID, mapping("1", asset=named("a")), BY_NAME],
+    ],
+    ids=["name", "id", "both", "external", "mapping"],
+)
+def test_scan_refuses_two_identifiers_of_one_asset(commands: list[Command]) -> None:
+    """An asset that two commands identify in two ways is refused with both places."""
+    with pytest.raises(SourceError, match="1 asset has two identifiers") as refusal:
+        scan([asset("other"), *commands])
+
+    last = len(commands)
+    assert f"a.json, index 1 and a.json, index {last}: " in str(refusal.value)
+    assert str(refusal.value).endswith("are the same asset")
+
+
+def test_scan_counts_two_identifiers_of_many_assets() -> None:
+    """Twenty of many assets with two identifiers are shown, and all are counted."""
+    names = [f"t{number:02d}" for number in range(21)]
+    doubles = [
+        {"resourceType": "Asset", "identifier": external(each), **named(each)} for each in names
+    ]
+
+    with pytest.raises(SourceError, match="21 assets have two identifiers") as refusal:
+        scan([*map(asset, names), *doubles])
+
+    assert 20 == len(refusal.value.faults)
+    assert str(refusal.value).endswith("(and 1 more)")
+
+
+def test_scan_accepts_one_identifier_per_asset() -> None:
+    """An equal name in another domain is another asset; a mapping alone identifies none."""
+    commands = [
+        BY_NAME,
+        {"resourceType": "Asset", "identifier": external("2"), **named("a", "E")},
+        mapping("1", asset=named("a")),
+        BY_ID | named("b"),
+    ]
+
+    with scan(commands) as content:
+        assert 3 == content.summary.asset_count
+
+
 def test_merge_keeps_every_digit() -> None:
     """Numbers of any length pass the merge unchanged."""
     digits = load_json(f"[0.10, -0.0, 1e400, {'9' * 5_000}, {2**70}]")
@@ -243,13 +338,13 @@ def test_iter_assets_first_command_decides_the_file() -> None:
     ]
 
     with scan_source(records, files=["b.json", "a.json"], log=print) as content:
-        assert [(label("T1"), "C > D", "C", "b.json")] == list(content.iter_assets())
+        assert [AssetRow(label("T1"), "C > D", "C", "b.json")] == list(content.iter_assets())
         (batch,) = content.order().iter_batches()
         assert position == batch.first
 
 
 def test_iter_assets_domain_may_come_from_any_command() -> None:
-    """An asset that is identified by external IDs gets its domain from any of its commands."""
+    """An asset with external IDs gets its domain and name from any of its commands."""
     parts = [
         {"resourceType": "Asset", "identifier": external("e"), "tags": ["x"]},
         {"resourceType": "Asset", "identifier": external("e"), **named("T1")},
@@ -258,6 +353,6 @@ def test_iter_assets_domain_may_come_from_any_command() -> None:
 
     with scan(parts) as content:
         assert [
-            ("external erp/e", "C > D", "C", "a.json"),
-            ("external erp/f", "", "", "a.json"),
+            AssetRow("external erp/e", "C > D", "C", "a.json", "T1"),
+            AssetRow("external erp/f", "", "", "a.json"),
         ] == list(content.iter_assets())

@@ -8,7 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collibra_tasks.sources.identifiers import ResourceKey, format_identifier, resource_key
+from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.identifiers import (
+    format_identifier,
+    reference_keys,
+    resource_key,
+)
+from tests.support.importing import ImportingTenant
 from tests.support.source_commands import (
     OTHER_RELATION,
     RELATION,
@@ -26,14 +32,11 @@ from tests.support.source_commands import (
     scan,
     split,
 )
-from tests.support.strict_collibra import StrictCollibra
 
 NAMES = "abcdefgh"
 OUTSIDE = "xy"  # never in the source
-EVERYTHING = {
-    *(ResourceKey("Asset", label(name)) for name in OUTSIDE),
-    *(resource_key(command) for command in (community("C"), domain("D"))),
-}
+KIND = {"name": "Field Mapping"}
+OPPOSITE = RELATION.replace("TARGET", "SOURCE")
 
 
 @st.composite
@@ -45,7 +48,7 @@ def assets(draw: st.DrawFn) -> Command:
             external(entity) if entity.isupper() else named(entity)
             for entity in draw(st.lists(st.sampled_from(NAMES + OUTSIDE + "MN"), max_size=3))
         ]
-        for relation in draw(st.sets(st.sampled_from([RELATION, OTHER_RELATION])))
+        for relation in draw(st.sets(st.sampled_from([RELATION, OTHER_RELATION, OPPOSITE])))
     }
     tags = draw(st.lists(st.sampled_from("pqr"), max_size=2, unique=True))
     return asset(name, relations=relations, tags=tags, type={"name": "Table"})
@@ -60,11 +63,11 @@ def others(draw: st.DrawFn) -> Command:
             [
                 community("C"),
                 community("S", parent={"name": "C"}),
-                domain("D"),
+                domain("D", type={"name": "Glossary"}),
                 mapping("M", asset=named("a")),
                 mapping("N", asset=named("b")),
                 mapping("O", complexRelation=external("k")),
-                complex_relation("k", name),
+                complex_relation("k", name, complexRelationType=KIND),
             ]
         )
     )
@@ -75,14 +78,41 @@ KNOWN = st.sets(st.sampled_from(NAMES)).map(lambda names: set(map(label, names))
 SIZES = st.integers(1, 7)
 
 
+def named_at_the_other_end(
+    commands: list[Command], relations: dict[str, dict[str, set[str]]]
+) -> list[tuple[str, str, str]]:
+    """Return each asset with a list of relations in which an asset that names it is missing."""
+    assets = {
+        format_identifier(each["identifier"]): format_identifier(each["asset"])
+        for each in commands
+        if each["resourceType"] == "Mapping" and "asset" in each
+    }
+    ends = {
+        (asset, role, assets.get(target, target))
+        for asset, lists in relations.items()
+        for role, targets in lists.items()
+        for target in targets
+    }
+    return [
+        (target, asset, there)
+        for here, there in ((RELATION, OPPOSITE), (OPPOSITE, RELATION))
+        for asset, role, target in ends
+        if role == here
+        and there in relations.get(target, {})
+        and (target, there, asset) not in ends
+    ]
+
+
 def expected_relations(commands: list[Command]) -> dict[str, dict[str, list[str]]]:
-    """Return the relations of every asset: the union of all its commands."""
+    """Return the relations of every asset: the union of all its commands, at both ends."""
     expected: dict[str, dict[str, set[str]]] = {}
     for command in commands:
         if command["resourceType"] == "Asset":
             types = expected.setdefault(resource_key(command).label, {})
             for name, targets in command["relations"].items():
                 types.setdefault(name, set()).update(map(format_identifier, targets))
+    for owner, other, role in named_at_the_other_end(commands, expected):
+        expected[owner][role].add(other)
     return {
         asset: {name: sorted(targets) for name, targets in types.items()}
         for asset, types in expected.items()
@@ -103,17 +133,57 @@ def provided(commands: list[Command]) -> set[str]:
     }
 
 
-def environment(commands: list[Command], known: set[str]) -> StrictCollibra:
-    """Return an environment that holds what the source needs and does not bring along."""
-    existing = EVERYTHING - set(map(resource_key, commands))
-    return StrictCollibra({ResourceKey("Asset", each) for each in known} | existing)
+def outside(commands: list[Command], known: set[str]) -> list[Command]:
+    """Return what Collibra has to hold before, because the source does not bring it along."""
+    inside = provided(commands) | {resource_key(each).label for each in commands}
+    needed = [key.label for each in commands for key in reference_keys(each)]
+    missing = {each for each in needed if each not in inside} | known
+    mapped = sorted(each[-1] for each in missing if each.startswith("external erp/"))
+    entities = [each for each in mapped if each.isupper()]
+    complex_entities = [each for each in mapped if each.islower()]
+    names = {each[-1] for each in missing if each.startswith(label(""))} | set("x" * len(mapped))
+    places = [community("C"), domain("D", type={"name": "Glossary"})]
+    return [
+        *(places if names or "C > D" not in inside else places[: "C" not in inside]),
+        *(asset(name, type={"name": "Table"}) for name in sorted(names)),
+        *(mapping(entity, asset=named("x")) for entity in entities),
+        *(complex_relation(each, "x", complexRelationType=KIND) for each in complex_entities),
+    ]
 
 
-def missing(collibra: StrictCollibra, commands: list[Command]) -> list[ResourceKey]:
-    """Return references that failed although the source provides their target."""
-    inside = set(map(resource_key, commands))
-    inside |= {ResourceKey("Asset", each) for each in provided(commands)}
-    return [key for key in collibra.missing if key in inside]
+@given(SOURCES, KNOWN, SIZES)
+@settings(deadline=None)
+def test_count_batches_any_source(commands: list[Command], known: set[str], size: int) -> None:
+    """The number of batches is known before the first one is built."""
+    with scan(commands) as content:
+        ordered = content.order(sorted(known))
+
+        assert len(list(ordered.iter_batches(size))) == ordered.count_batches(size)
+
+
+def related_names(commands: list[Command]) -> dict[str, dict[str, list[str]]]:
+    """Return the names to which the relations of each asset lead at the end."""
+    mapped = {"external erp/M": "x", "external erp/N": "x"}
+    for each in commands:
+        if each["resourceType"] == "Mapping" and "asset" in each:
+            mapped[format_identifier(each["identifier"])] = each["asset"]["name"]
+    return {
+        asset[-1]: {
+            role: sorted({mapped.get(target, target[-1]) for target in targets})
+            for role, targets in relations.items()
+            if targets
+        }
+        for asset, relations in expected_relations(commands).items()
+    }
+
+
+def held_relations(tenant: ImportingTenant, commands: list[Command]) -> Any:
+    """Return the relations of the source's assets that the source names."""
+    held = tenant.relations()
+    return {
+        name: {role: held[name].get(role, []) for role in roles}
+        for name, roles in related_names(commands).items()
+    }
 
 
 @settings(max_examples=150, deadline=None)
@@ -122,17 +192,17 @@ def test_all_assets_and_relations_arrive_and_no_target_is_missing(
     commands: list[Command], known: set[str], size: int
 ) -> None:
     """Collibra ends with the whole source, and every target exists when it is needed."""
-    collibra = environment(commands, known)
+    with ImportingTenant(outside(commands, known)) as tenant:
+        batches = split(commands, size, known)
+        tenant.send(batches)
 
-    batches = split(commands, size, known)
-    collibra.execute(batches)
-
-    assert not missing(collibra, commands)
-    assert expected_relations(commands) == {
-        name: labels(relations) for name, relations in collibra.assets.items()
-    }
-    assert {resource_key(each) for each in commands} <= collibra.resources
-    assert all(batch.command_count <= size for batch in batches)
+        assert [] == tenant.errors
+        assert related_names(commands) == held_relations(tenant, commands)
+        assert all(batch.command_count <= size for batch in batches)
+        tenant.close_cycle()
+        tenant.send(split(commands, size, provided(commands) | known))
+        assert [] == tenant.errors
+        assert related_names(commands) == held_relations(tenant, commands)
 
 
 @settings(max_examples=75, deadline=None)
@@ -194,17 +264,19 @@ def test_steady_state_sends_everything_once(commands: list[Command], size: int) 
 def test_batches_that_may_run_together_do_not_depend_on_each_other(
     commands: list[Command], known: set[str], size: int
 ) -> None:
-    """A batch that does not wait finds its targets without the batches sent at the same time."""
-    collibra = environment(commands, known)
-    before = set(collibra.resources)
-
+    """Batches that are sent at the same time find their targets in any order."""
+    together: list[list[Batch]] = []
     for batch in split(commands, size, known):
-        if batch.waits_for_earlier:
-            before = set(collibra.resources)
-        alone = StrictCollibra(before)
-        alone.execute([batch])
-        assert not missing(alone, commands)
-        collibra.execute([batch])
+        if batch.waits_for_earlier or not together:
+            together.append([])
+        together[-1].append(batch)
+
+    with ImportingTenant(outside(commands, known)) as tenant:
+        for batches in together:
+            tenant.send(reversed(batches))
+
+        assert [] == tenant.errors
+        assert related_names(commands) == held_relations(tenant, commands)
 
 
 @settings(max_examples=50, deadline=None)

@@ -18,6 +18,9 @@ def command(kind: str, identifier: Any, **fields: Any) -> dict[str, Any]:
     return {"resourceType": kind, "identifier": identifier, **fields}
 
 
+LETTERS = "0B8E5BB2-6C09-4BB4-9C3A-6A44BA3A5BA0"
+
+
 @pytest.mark.parametrize(
     "good",
     [
@@ -97,7 +100,14 @@ def test_check_command_accepts_what_collibra_documents(good: dict[str, Any]) -> 
         (asset("T1", attributes={"Note": [{}]}), "an entry has no value"),
         (asset("T1", attributes={"Note": [{"Value": "x"}]}), "an entry has no value"),
         (asset("T1", attributes={"Note": [{"value": ["x"]}]}), "must be text, not a list"),
+        (asset("T1", attributes={"Note": [{"value": "x", "values": []}]}), "both value and values"),
         (asset("T1", attributes={" ": []}), "attribute type with a blank name"),
+        (asset("T1", attributes={LETTERS: [], LETTERS.lower(): []}), "stands twice"),
+        (
+            asset("T1", relations={f"{LETTERS}:TARGET": [], f"{LETTERS.lower()}:TARGET": []}),
+            "twice",
+        ),
+        (asset("T1", responsibilities={LETTERS: [], LETTERS.lower(): []}), "stands twice"),
         (asset("T1", relations=[]), "relations: must be an object, not a list"),
         (asset("T1", relations={UUID: []}), "has no direction. Add :SOURCE or :TARGET"),
         (asset("T1", relations={f"{UUID}:target": []}), "'target' instead of SOURCE or TARGET"),

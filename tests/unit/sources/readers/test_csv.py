@@ -112,7 +112,7 @@ def test_read_csv_rows_tolerates_empty_cells_at_the_end(tmp_path: Path, text: st
 
 def test_read_csv_rows_skips_rows_without_content(tmp_path: Path) -> None:
     """Rows of separators only and blank lines hold nothing and are skipped."""
-    assert [("T1", "x")] == pairs(read_csv(tmp_path, "name;note\n;;\n\nT1;x\n;\n"))
+    assert [("T1", "x")] == pairs(read_csv(tmp_path, "name;note\n;;\n\nT1;x\n;\n  ;\t\n"))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,16 @@ def test_read_csv_rows_skips_rows_without_content(tmp_path: Path) -> None:
 def test_read_csv_rows_refuses_broken_rows(tmp_path: Path, text: str, reason: str) -> None:
     """A row that is cut off, ambiguous or about nothing is refused with its number."""
     assert reason in refuse_csv(tmp_path, text)
+
+
+@pytest.mark.parametrize("error", ["#NV", "#BEZUG!", "#VALEUR!", "#N/D", "#RIF!", "Err:502"])
+def test_read_records_refuses_errors_of_spreadsheets_in_other_languages(
+    tmp_path: Path, error: str
+) -> None:
+    """An error value that a spreadsheet wrote in its own language is refused with the cell."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"name;note\nT1;{error}\n", encoding="utf-8")
+    assert f"row 2: cell B2 (column 'note') is {error}, an error" in refuse(path, template=NOTES)
 
 
 def test_read_records_ignores_errors_in_unused_columns(tmp_path: Path) -> None:

@@ -47,7 +47,11 @@ def test_read_records_reads_a_workbook(tmp_path: Path) -> None:
         (1, "1"),
         (-3.5, "-3.5"),
         (0.1, "0.1"),
-        (1e300, "1e+300"),
+        (1e-7, "0.0000001"),
+        (-1.5e-9, "-0.0000000015"),
+        (1e-300, "1e-300"),
+        (2.0**53 - 1, "9007199254740991"),
+        (9007199254740993, "9007199254740993"),
         (True, "true"),
         (False, "false"),
         (date(2026, 1, 2), "2026-01-02"),
@@ -62,6 +66,24 @@ def test_read_records_reads_a_workbook(tmp_path: Path) -> None:
 def test_format_cell_writes_plain_text(value: object, text: str) -> None:
     """Whole numbers have no fraction, and dates are written as ISO 8601."""
     assert text == format_cell(value)
+
+
+@pytest.mark.parametrize(
+    ("number", "accepted"), [(2**53 - 1, True), (2**53, False), (-(2**53), False), (10**18, False)]
+)
+def test_read_records_refuses_numbers_that_lost_digits(
+    tmp_path: Path,
+    number: int,
+    accepted: bool,  # noqa: FBT001
+) -> None:
+    """A number with more digits than a workbook keeps is refused where the template uses it."""
+    path = write_excel(tmp_path / "a.xlsx", S=[["Name", "Text"], [number, number]])
+    if accepted:
+        assert [str(number)] == read_names(path, template=BY_NAME)
+    else:
+        assert "row 2: cell A2 (column 'Name') is the number" in refuse(path, template=BY_NAME)
+    other = write_excel(tmp_path / "b.xlsx", S=[["Name", "Text"], ["a", number]])
+    assert ["a"] == read_names(other, template=BY_NAME)
 
 
 def test_read_records_reads_typed_cells(tmp_path: Path) -> None:

@@ -35,12 +35,14 @@ def refuse_content(path: Path, content: bytes) -> str:
         ),
         (
             '{"commands": []}',
-            ", byte 0: not a JSON array of import commands. Put the commands in [",
+            ", byte 0: not a JSON array of import commands. Write the array of 'commands' only",
         ),
+        ('{"a": 1}', ", byte 0: not a JSON array of import commands. Put the commands in ["),
         ("nonsense", ", byte 0: not a JSON array"),
         (f"[{GOOD}, 7]", f", byte {len(GOOD) + 3}: the command at index 1 is not an object"),
         (f"[{GOOD} {GOOD}]", f", byte {len(GOOD) + 2}: invalid JSON: expecting ',' or ']'"),
-        (f"[{GOOD},]", f", byte {len(GOOD) + 2}: the command at index 1 is not an object"),
+        (f"[{GOOD},]", f", byte {len(GOOD) + 2}: invalid JSON: a comma stands before"),
+        (f"[,{GOOD}]", ", byte 1: the command at index 0 is not an object"),
         (f"[{GOOD}] x", f", byte {len(GOOD) + 3}: the file continues after the end of the array"),
         (f"[{GOOD}][{GOOD}]", f", byte {len(GOOD) + 2}: the file continues after the end"),
         (f"[{GOOD}", f", byte {len(GOOD) + 1}: the file is cut short before the array is closed"),
@@ -66,6 +68,8 @@ def refuse_content(path: Path, content: bytes) -> str:
             r'[{"a": "\ud800"}]',
             ", byte 1: invalid JSON at index 0: a text holds half of a surrogate",
         ),
+        (r'[{"a": "x\u0000"}]', "at index 0: a text holds a NUL character (U+0000)"),
+        (r'[{"\u0000": 1}]', "at index 0: a text holds a NUL character (U+0000)"),
     ],
 )
 def test_read_array_refuses_broken_json(tmp_path: Path, text: str, reason: str) -> None:
@@ -158,6 +162,13 @@ def test_read_array_reads_across_the_edge_of_a_window(tmp_path: Path) -> None:
     commands = [asset(f"a{number}", displayName="é" * 150_000) for number in range(12)]
     (tmp_path / "a.json").write_text(json.dumps(commands, ensure_ascii=False), encoding="utf-8")
     assert commands == read_commands(tmp_path / "a.json")
+
+
+def test_read_array_accepts_a_backslash_before_u0000(tmp_path: Path) -> None:
+    """An escaped backslash before ``u0000`` is text, not a NUL character."""
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([asset("C:\\u0000")]))
+    assert [asset("C:\\u0000")] == read_commands(path)
 
 
 @pytest.mark.parametrize(

@@ -122,11 +122,39 @@ def test_read_records_accepts_any_mapping() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [Decimal("NaN"), float("inf"), {1, 2}, object(), {1: "x"}, "\ud800", b"x"]
+    "value",
+    [Decimal("NaN"), float("inf"), {1, 2}, object(), {1: "x"}, "\ud800", b"x", "\0", {"\0": 1}],
 )
 def test_read_records_refuses_what_is_no_json(value: object) -> None:
     """A value that cannot be written as JSON is refused with the index of its command."""
     assert "commands, index 1: not JSON: " in refuse([asset("a"), asset("b", displayName=value)])
+
+
+def test_read_records_refuses_a_command_that_holds_itself() -> None:
+    """A command that holds itself is refused, and the next ones are read."""
+    endless: Command = asset("a")
+    endless["attributes"] = endless
+    assert "commands, index 0: not JSON: the command holds itself" in refuse([endless])
+
+
+@pytest.mark.parametrize("index", [0, 2])
+def test_read_records_names_the_place_of_an_error_in_the_iterable(index: int) -> None:
+    """An error of the caller's own code ends the source with its place, type and cause."""
+
+    def extract() -> Iterator[Command]:
+        for number in range(index):
+            yield asset(f"T{number}")
+        raise LookupError("connection lost")
+
+    with pytest.raises(SourceError) as refusal:
+        read_source(extract())
+    message = f"commands, index {index}: the iterable failed: LookupError: connection lost. "
+    assert str(refusal.value).startswith(message)
+
+
+def test_open_source_takes_none_for_an_item() -> None:
+    """An iterable that begins with null is not taken for an empty one."""
+    assert "commands, index 0: a command must be a mapping, not NoneType" in refuse([None])
 
 
 def test_read_records_collects_faults_of_commands() -> None:

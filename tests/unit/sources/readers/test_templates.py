@@ -218,6 +218,7 @@ def test_fill_leaves_out_an_empty_target_of_a_complex_relation() -> None:
         ("<name>", "${name}"),
         ("$(name)", "${name}"),
         ("$1", "${1}"),
+        ("{0}", "${1} for the first column"),
         ("#title#", "${title}"),
     ],
 )
@@ -286,6 +287,8 @@ def test_fill_never_shares_parts_between_commands() -> None:
         (template(asset("${}")), "has an empty placeholder"),
         (template(asset("${1}", atributes={})), "command 1: atributes: unknown key of Asset"),
         (template(asset("${1}", attributes={"Note": ["${2}"]})), "each entry must be an object"),
+        (template(asset("${1}", tags="${2}")), 'tags: must be a list, not text. Write ["${...}"]'),
+        ('[{"a": NaN}]', "NaN is not JSON"),
         ("nowhere.json", "'nowhere.json' cannot be read: No such file"),
     ],
 )
