@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from collibra_tasks.api import decoding, requests
 from collibra_tasks.api.requests import Request
-from collibra_tasks.api.responses import parse_object, parse_page
+from collibra_tasks.api.responses import parse_date, parse_object, parse_page
 from collibra_tasks.api.session import Session
 from collibra_tasks.errors import (
     AccessDeniedError,
@@ -24,6 +25,7 @@ Value = TypeVar("Value")
 
 JOB_PAGE_SIZE: Final = 50
 LEGACY_JOB_PAGE_SIZE: Final = 1000
+LEGACY_ACTIVE_STATES: Final = ("WAITING", "RUNNING", "CANCELING")
 RESULT_PAGE_SIZE: Final = 1000
 MAX_JOB_PAGES: Final = 20
 
@@ -76,7 +78,7 @@ class JobEndpoints:
         """
         listed: set[str] = set()
         page = _with_fallback(
-            lambda: self._read_jobs(user_id, None), lambda: self._read_legacy_jobs(user_id, 0)
+            lambda: self._read_jobs(user_id, None), lambda: self._read_first_legacy_jobs(user_id)
         )
         while True:
             jobs = list(map(decoding.decode_listed_job, page.rows))
@@ -98,6 +100,22 @@ class JobEndpoints:
                 "Try again later."
             )
         return _Page(rows, lambda: self._read_jobs(user_id, following))
+
+    def _read_first_legacy_jobs(self, user_id: str | None) -> _Page:
+        """Return the jobs that have not ended, together with the first page of all jobs.
+
+        The list is sorted by start. The place of a job without a start is not documented.
+        """
+        params = {
+            "createdBy": user_id,
+            "states": LEGACY_ACTIVE_STATES,
+            "limit": LEGACY_JOB_PAGE_SIZE,
+        }
+        active, _ = self._read_page("/rest/2.0/jobs", "list the active jobs", params)
+        first = self._read_legacy_jobs(user_id, 0)
+        rows = {str(row.get("id")): row for row in (*active, *first.rows)}
+        newest_first = sorted(rows.values(), key=_creation_of, reverse=True)
+        return _Page(newest_first, first.read_next)
 
     def _read_legacy_jobs(self, user_id: str | None, offset: int) -> _Page:
         params = {
@@ -151,6 +169,12 @@ class JobEndpoints:
         given = {name: value for name, value in params.items() if value is not None}
         request = Request(method="GET", path=path, description=description, params=given)
         return parse_page(request, self._session.send(request))
+
+
+def _creation_of(row: dict[str, Any]) -> float:
+    """Return the creation of a job for sorting; a job without one counts as new."""
+    created_on = parse_date(row.get("createdOn"))
+    return inf if created_on is None else created_on.timestamp()
 
 
 def _with_fallback(current: Callable[[], Value], older: Callable[[], Value]) -> Value:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import httpx
 
@@ -83,6 +84,7 @@ class Session:
         try:
             return auth.build_authorization(self.connection, self._exchange)
         except CollibraError as error:
+            error.part = error.part or "token"
             if not request.write:
                 raise
             # Without a token the write was certainly not sent, whatever became of the token.
@@ -101,7 +103,9 @@ class Session:
 
     def _transfer(self, request: Request, authorization: str | None) -> Response:
         headers = {"Accept": "application/json"}
-        headers |= {"Authorization": authorization} if authorization else {}
+        if authorization:
+            headers["Authorization"] = authorization
+            self._secrets |= _spellings(authorization.rpartition(" ")[2])
         with (
             Deadline(self.connection.request_timeout_seconds) as deadline,
             self._http.stream(
@@ -124,20 +128,23 @@ class Session:
     def _not_sent(self, request: Request, error: Exception) -> NotSentError:
         url = urlsplit(request.path if "://" in request.path else self.connection.base_url)
         cause = shorten(self._hide(str(error))) or type(error).__name__
-        field = "COLLIBRA_CA_BUNDLE" if "CERTIFICATE" in cause else "the URL and the network"
-        return NotSentError(
+        is_certificate = _is_about_certificate(error)
+        field = "COLLIBRA_CA_BUNDLE" if is_certificate else "the URL and the network"
+        failure = NotSentError(
             f"Could not {request.description}: {url.scheme}://{url.netloc} was not reached "
             f"({cause}). Nothing was sent. Check {field}."
         )
+        failure.part = "certificate" if is_certificate else ""
+        return failure
 
     def _hide(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
     def _hide_bytes(self, content: bytes) -> bytes:
         # A server that repeats a credential in its error message must not lead to a leak.
-        for secret in self._secrets:
+        for secret in sorted(self._secrets, key=len, reverse=True):
             content = content.replace(secret.encode(), b"***")
         return content
 
@@ -155,10 +162,32 @@ def _lost(request: Request, error: httpx.HTTPError) -> OutcomeUnknownError:
     )
 
 
-def _list_secrets(connection: CollibraConnection) -> list[str]:
+def _is_about_certificate(error: BaseException | None) -> bool:
+    """Whether the TLS library refused the server's certificate; httpx keeps its error as cause."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _list_secrets(connection: CollibraConnection) -> set[str]:
     texts = [connection.read(name) for name in ("password", "token", "client_secret", "proxy")]
-    texts.append(quote_plus(connection.read("client_secret")))
-    return [text for text in texts if len(text) >= MIN_HIDDEN_LENGTH]
+    texts.append(_read_proxy_password(connection.read("proxy")))
+    return {form for text in texts for form in _spellings(text)}
+
+
+def _read_proxy_password(proxy: str) -> str:
+    try:
+        return urlsplit(proxy).password or ""
+    except ValueError:
+        return ""
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return the forms in which a server may repeat a secret: plain, in a URL, or in JSON."""
+    forms = (secret, quote_plus(secret), quote(secret), json.dumps(secret)[1:-1])
+    return {form for form in forms if len(form) >= MIN_HIDDEN_LENGTH}
 
 
 def _build_http_client(

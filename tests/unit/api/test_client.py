@@ -1,6 +1,8 @@
 """Promises of the client: one request per write, errors by outcome, both job APIs."""
 
 import json
+import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
@@ -145,6 +147,26 @@ def test_errors_show_no_secret_that_collibra_repeats() -> None:
 
 
 @pytest.mark.parametrize(
+    ("auth_type", "sent"),
+    [
+        ("basic", b64encode(b"robot:canary-password").decode()),
+        ("bearer", "canary-token"),
+        ("oauth", "canary-access-1"),
+    ],
+)
+def test_errors_show_no_header_that_collibra_repeats(auth_type: str, sent: str) -> None:
+    """A gateway that repeats the request's headers leads to no leak, whatever their encoding."""
+    server = Server({"/finalize/": refusal(400, message=f"header X {sent} is not accepted")})
+
+    with server.client(auth_type) as client, pytest.raises(RefusedError) as caught:
+        finalize(client)
+
+    assert server.requests[-1].headers["Authorization"].endswith(f" {sent}")
+    assert sent not in f"{caught.value} {vars(caught.value)}"
+    assert "header X *** is not accepted" == caught.value.user_message
+
+
+@pytest.mark.parametrize(
     ("response", "code"),
     [
         (refusal(404, "notFound"), "notFound"),
@@ -218,11 +240,13 @@ def test_not_sent_error_names_url_cause_and_next_step() -> None:
 
 def test_not_sent_error_for_untrusted_certificate_names_ca_bundle() -> None:
     """A certificate that is not trusted leads to the CA bundle."""
-    fault = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    fault = httpx.ConnectError("self-signed certificate")
+    fault.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
     with Server({"": fault}).client() as client, pytest.raises(NotSentError) as caught:
         finalize(client)
 
     assert "COLLIBRA_CA_BUNDLE" in str(caught.value)
+    assert "certificate" == caught.value.part
 
 
 def test_get_job_reads_v1_first() -> None:
@@ -309,6 +333,20 @@ def test_iter_jobs_reads_all_pages_of_older_api() -> None:
     assert [str(number) for number in range(1010)] == listed
     params = server.requests[-1].url.params
     assert ("me", "DESC") == (params["createdBy"], params["sortOrder"])
+
+
+def test_iter_jobs_of_older_api_begins_with_jobs_that_have_not_started() -> None:
+    """A job without a start may be anywhere in the older list, so active jobs are read apart."""
+    new, running, old = (
+        {"id": name, "createdOn": f"2026-11-28T0{hour}:00:00Z"}
+        for name, hour in (("new", 5), ("running", 4), ("old", 3))
+    )
+    server = Server({"states=WAITING": page_of(running, new), "/rest/2.0/jobs": page_of(old, new)})
+
+    with server.client() as client:
+        listed = [job.id for job in client.iter_jobs()]
+
+    assert ["new", "running", "old"] == listed
 
 
 @pytest.mark.parametrize("older", [False, True])
