@@ -18,7 +18,7 @@ from collibra_tasks.cycle.ports import ApprovalInput
 from collibra_tasks.reporting.events import emit_synchronization_event
 from collibra_tasks.reporting.progress import show_table
 
-MAX_SHOWN_NAMES: Final = 50
+MAX_SHOWN_NAMES: Final = 10
 POLL_SECONDS: Final = 5
 
 
@@ -135,9 +135,10 @@ def render_question(plan: RemovalPlan, shown_names: int = MAX_SHOWN_NAMES) -> st
 def _render_lines(plan: RemovalPlan, shown_names: int) -> Iterator[str]:
     yield f"**{plan.synchronization_id}**, {plan.strategy}: {' '.join(plan.reasons)}"
     yield ""
+    # First, because a long list moves the field for the number out of sight.
+    yield f"Enter the number **{plan.number}** to approve. Any other number rejects the plan."
+    yield ""
     yield from (f"- {row.asset}" for row in plan.missing[:shown_names])
     remaining = plan.missing_count - len(plan.missing[:shown_names])
     if remaining > 0:
         yield f"- and {remaining:,} more; the artifact of this flow run lists them"
-    yield ""
-    yield f"Enter the number **{plan.number}** to approve. Any other number rejects the plan."

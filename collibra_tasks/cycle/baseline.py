@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from collibra_tasks.finalization.ledger_gaps import is_ledger_older
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.ledger.checkpoint import Checkpoint
+from collibra_tasks.ledger.checkpoint import Checkpoint, Restore
 from collibra_tasks.ledger.entry import History, LedgerEntry, Origin
 from collibra_tasks.ledger.manifest import Manifest, count_missing, merge_manifests
 
@@ -29,10 +30,13 @@ class Baseline:
         history: Summary of earlier finalizations.
         previous: Assets that Collibra holds by earlier cycles; ``None`` if they are unknown.
         tracked: Assets that Collibra may still track, ignored and marked ones included.
+        shown: Missing assets that approved plans have shown.
         uploads: Assets that were uploaded since the last finalization; ``None`` if unknown.
         checkpoint: Uploads since the last finalization; ``None`` if there are none.
+        is_unreadable: Whether ``previous`` lacks assets because a manifest cannot be read.
         lost_checkpoint: Whether uploads began since then whose record cannot be read.
         is_first: Whether Collibra did not know the synchronization before these uploads.
+        restored: Restore of the ledger since our last finalization; ``None`` if there was none.
         reasons: Reasons to ask a person, because the baseline is incomplete.
     """
 
@@ -40,10 +44,13 @@ class Baseline:
     history: History
     previous: Manifest | None
     tracked: Manifest | None = None
+    shown: Manifest | None = None
     uploads: Manifest | None = None
     checkpoint: Checkpoint | None = None
+    is_unreadable: bool = False
     lost_checkpoint: bool = False
     is_first: bool = False
+    restored: Restore | None = None
     reasons: tuple[str, ...] = ()
 
     @property
@@ -93,31 +100,32 @@ class _BaselineReader:
         """Return the baseline."""
         history, checkpoint = self._history, self._checkpoint
         uploads = self._read(checkpoint.manifest) if checkpoint else None
-        restored = self._is_restored()
-        newer = self._newer_manifests() if restored else []
+        restored = self._find_restore()
         previous = _read_all(self._session, history.manifests)
         unreadable = history.finalized and previous is None
         if checkpoint is not None and checkpoint.generation < history.number:
             # A later finalization closed these uploads.
             previous = _merge([previous, uploads])
-            unreadable = unreadable and not (uploads is not None and self._is_only_cycle())
         is_first, is_unknown = self._judge_first()
-        lost = self._is_lost()
+        lost = self._is_lost() and not unreadable
         reasons = [
             unreadable and _UNREADABLE,
-            restored and self._describe_restore(newer),
+            restored and restored.reason,
             is_unknown and _UNKNOWN_IMPORTS,
             lost and _LOST_CHECKPOINT,
         ]
         return Baseline(
             generation=self._newest.number if self._newest else 0,
             history=history,
-            previous=_merge([previous, *(self._read(name) for name, _ in newer)]),
+            previous=_merge([previous, *map(self._read, restored.manifests if restored else ())]),
             tracked=self._read(history.tracked_manifest),
+            shown=self._read(history.shown_manifest),
             uploads=uploads,
             checkpoint=checkpoint,
+            is_unreadable=unreadable,
             lost_checkpoint=lost,
             is_first=is_first,
+            restored=restored,
             reasons=tuple(each for each in reasons if each),
         )
 
@@ -125,44 +133,47 @@ class _BaselineReader:
         return self._session.storage.read_manifest(name) if name else None
 
     def _is_lost(self) -> bool:
+        """Whether uploads began since the last finalization, and their assets are unknown."""
         checkpoint = self._checkpoint
-        return self._begun and (checkpoint is None or checkpoint.generation != self._history.number)
-
-    def _is_only_cycle(self) -> bool:
-        """Whether others closed the first cycle, so its uploads are all that Collibra holds."""
-        newest, checkpoint = self._newest, self._checkpoint
-        if newest is None or checkpoint is None or not checkpoint.is_first:
-            return False
-        return newest.origin == Origin.FOREIGN and not newest.history.finalized
+        if checkpoint is None or checkpoint.generation != self._history.number:
+            return self._begun
+        return checkpoint.manifest is None
 
     def _judge_first(self) -> tuple[bool, bool]:
         """Return whether this is the first cycle, and whether earlier imports are unknown."""
         if self._history.finalized:
             return False, False
         if self._checkpoint is not None:
-            return self._checkpoint.is_first, False
+            return self._checkpoint.is_first, not self._checkpoint.is_first
         if self._begun:
-            return False, False  # the lost checkpoint is a reason of its own
+            return False, True  # the lost checkpoint may have been that of a first cycle
         known = self._session.client.synchronization_exists(self._session.synchronization_id)
         return not known, known
 
-    def _is_restored(self) -> bool:
-        """Whether the ledger is older than the storage.
+    def _find_restore(self) -> Restore | None:
+        """Return the restore of the ledger that an upload recorded, or that is visible now."""
+        checkpoint = self._checkpoint
+        if checkpoint is not None and checkpoint.restored and not self._finalized_after(checkpoint):
+            return checkpoint.restored
+        if not self._is_restored():
+            return None
+        newer = self._newer_manifests()
+        return Restore(
+            reason=self._describe_restore(newer), manifests=tuple(name for name, _ in newer)
+        )
 
-        An open checkpoint names a finalization that is on record. A closed checkpoint has the entry
-        that closed it; a finalization that is recorded as foreign does not replace that entry.
-        """
-        checkpoint = self._last
-        if checkpoint is None:
-            return False
-        if not checkpoint.closed:
-            return checkpoint.generation > self._history.number
-        return not any(
+    def _finalized_after(self, checkpoint: Checkpoint) -> bool:
+        """Whether a finalization of ours closed the uploads of a checkpoint."""
+        return any(
             entry.origin == Origin.OURS
+            and entry.is_effective
             and entry.number > checkpoint.generation
-            and entry.content_digest == checkpoint.content_digest
             for entry in self._session.ledger.entries()
         )
+
+    def _is_restored(self) -> bool:
+        """Whether the ledger is older than the record of the last upload."""
+        return is_ledger_older(self._session, self._history, self._last)
 
     @property
     def _written_on(self) -> datetime | None:

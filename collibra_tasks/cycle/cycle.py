@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from collibra_tasks.cycle.baseline import Baseline, load_baseline
 from collibra_tasks.cycle.decision import decide_plan
+from collibra_tasks.cycle.log_lines import describe_baseline
 from collibra_tasks.cycle.observation import Observation, Waiting, observe
+from collibra_tasks.cycle.own_result import is_own_result
 from collibra_tasks.cycle.plan import RemovalPlan
-from collibra_tasks.cycle.planning import compare_cycle
-from collibra_tasks.cycle.ports import Approval, Progress, Reporter, Slots
-from collibra_tasks.cycle.record import begin_upload, write_manifests
+from collibra_tasks.cycle.planning import (
+    compare_cycle,
+    describe_unknown_references,
+    order_after,
+)
+from collibra_tasks.cycle.ports import Approval, Progress, Reporter, Slots, Steps, call_directly
+from collibra_tasks.cycle.record import begin_upload, write_manifests, write_shown_manifest
 from collibra_tasks.cycle.upload import BatchUploader
 from collibra_tasks.errors import FinalizationRefusedError, NotSentError
 from collibra_tasks.finalization.finalizer import job_of
@@ -25,14 +32,16 @@ from collibra_tasks.finalization.submission import (
     send_finalization,
 )
 from collibra_tasks.ledger.checkpoint import Checkpoint
-from collibra_tasks.ledger.entry import LedgerEntry, Origin
+from collibra_tasks.ledger.entry import LedgerEntry
 from collibra_tasks.ledger.lock import HeldLock
 from collibra_tasks.ledger.manifest import Manifest
 from collibra_tasks.ledger.plans import ShownPlans
 from collibra_tasks.models import FinalizationRequest, Job
 from collibra_tasks.options import CycleOptions, OnOverlap
 from collibra_tasks.sources.batches import Batch
+from collibra_tasks.sources.ordering import OrderedContent
 from collibra_tasks.sources.source import SourceContent
+from collibra_tasks.wording import clock_time
 
 MAX_ROUNDS = 20
 RETRY_DELAYS = (2.0, 5.0, 15.0, 45.0)
@@ -53,6 +62,7 @@ class Cycle:
         resent: Whether all batches were sent again because of a job by others.
         approved: IDs of plans that a person approved in this run.
         plan: The plan of the last round.
+        shown_baseline: Line of the log about the baseline of the last round.
         batch_job_ids: Jobs of the uploaded batches.
     """
 
@@ -64,10 +74,12 @@ class Cycle:
     reporter: Reporter
     slots: Slots
     plans: ShownPlans
+    steps: Steps = call_directly
     resent: bool = False
     failures: int = 0
     approved: set[str] = field(default_factory=set)
     plan: RemovalPlan | None = None
+    shown_baseline: str | None = None
     batch_job_ids: Sequence[str] = ()
 
     def run(self, content: SourceContent) -> Job:
@@ -109,7 +121,8 @@ class Cycle:
             raise error
         delay = RETRY_DELAYS[self.failures]
         self.failures += 1
-        self.session.log(f"{error} Trying again in {delay:g} seconds.")
+        end = clock_time(delay, self.session.clock.time())
+        self.session.log(f"{error} Trying again at {end}.")
         self.session.clock.sleep(delay)
 
     def _follow(self, newest: LedgerEntry) -> Job:
@@ -130,7 +143,14 @@ class Cycle:
             if current is not None and current.open:
                 return None
             baseline = load_baseline(self.session, current)
+            self._show_baseline(baseline)
             return _Round(self, content, manifest, baseline, lock).run()
+
+    def _show_baseline(self, baseline: Baseline) -> None:
+        line = describe_baseline(baseline)
+        if line != self.shown_baseline:
+            self.shown_baseline = line
+            self.session.log(line)
 
     def _acquire_lock(self) -> AbstractContextManager[HeldLock]:
         waits = self.options.on_overlap == OnOverlap.ATTACH
@@ -174,6 +194,11 @@ class _Round:
             return None
         return self._finalize(evidence)
 
+    @cached_property
+    def ordered(self) -> OrderedContent:
+        """The source in the order of sending, arranged once per round."""
+        return order_after(self.content, self.baseline.previous)
+
     def _observe(self, checkpoint: Checkpoint | None) -> Observation:
         options = self.cycle.options
         waiting = Waiting(seconds=options.wait_seconds, on_overlap=options.on_overlap)
@@ -184,6 +209,7 @@ class _Round:
         plan = compare_cycle(
             cycle.request, self.manifest, seen, options.limits, evicts=options.evict_before
         )
+        plan = plan.with_reasons((), notes=describe_unknown_references(self.ordered))
         cycle.plan = plan
         cycle.reporter.show_plan(plan)
         return plan
@@ -191,6 +217,8 @@ class _Round:
     def _upload(self, seen: Observation) -> tuple[BatchUploader, Evidence]:
         cycle, digest = self.cycle, self.content.digest
         present, tracked = write_manifests(cycle.session, self.manifest, self.baseline)
+        plan, compared = cycle.plan, seen.baseline_in_doubt(self.manifest)
+        shown = write_shown_manifest(cycle.session, plan, self.manifest, compared) if plan else None
         checkpoint = begin_upload(
             cycle.session,
             self.baseline,
@@ -201,13 +229,14 @@ class _Round:
         )
         self._evict(checkpoint)
         uploader = self._send_batches(checkpoint)
-        plan = cycle.plan
         evidence = Evidence(
             batch_job_ids=tuple(uploader.done),
             content_digest=digest,
             manifest=present,
             tracked_manifest=tracked,
+            shown_manifest=shown,
             plan_id=plan.plan_id if plan and not plan.allowed else None,
+            other_batches=len(seen.other_batches),
         )
         return uploader, evidence
 
@@ -230,6 +259,8 @@ class _Round:
                 checkpoint=checkpoint,
                 progress=cycle.progress,
                 reporter=cycle.reporter,
+                steps=cycle.steps,
+                total=self.ordered.count_batches(batches.max_commands_per_batch),
                 check_lock=self.lock.check,
                 concurrency=concurrency,
                 wait_seconds=wait_seconds,
@@ -242,9 +273,8 @@ class _Round:
         return uploader
 
     def _order(self) -> Generator[Batch]:
-        known = {row.asset for row in self.baseline.previous or ()}
-        ordered = self.content.order(lambda labels: known & set(labels))
-        yield from ordered.iter_batches(self.cycle.options.batches.max_commands_per_batch)
+        maximum = self.cycle.options.batches.max_commands_per_batch
+        yield from self.ordered.iter_batches(maximum)
 
     def _finalize(self, evidence: Evidence) -> Job | None:
         cycle = self.cycle
@@ -260,21 +290,3 @@ class _Round:
             cycle.session.log("The ledger changed since the plan. The cycle is judged again.")
             return None
         return send_finalization(cycle.session, cycle.request, intent)
-
-
-def is_own_result(session: Session, newest: LedgerEntry, digest: str) -> bool:
-    """Whether the newest entry finalized the same content for this flow run, or during it.
-
-    Args:
-        session: Access of the flow run.
-        newest: The newest entry, ended.
-        digest: Digest of the content.
-    """
-    is_same = newest.origin == Origin.OURS and newest.content_digest == digest
-    if not is_same or not newest.is_effective or newest.failed:
-        return False
-    run = session.flow_run
-    if {run.id, run.root_id} & {newest.flow_run_id, newest.root_flow_run_id} - {None}:
-        return newest.attempt != session.attempt
-    ended_on = newest.job_ended_on
-    return run.started_on is not None and ended_on is not None and ended_on > run.started_on

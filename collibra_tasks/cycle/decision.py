@@ -9,6 +9,7 @@ from collibra_tasks.cycle.plan import RemovalPlan
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.ledger.plans import ShownPlan
 from collibra_tasks.options import OnGuard
+from collibra_tasks.wording import clock_time
 
 if TYPE_CHECKING:
     from collibra_tasks.cycle.cycle import Cycle
@@ -22,57 +23,89 @@ def decide_plan(cycle: Cycle, plan: RemovalPlan) -> Callable[[], object] | None:
     """
     if plan.refusals:
         raise _refused(cycle, plan.refusals, "Correct the source and run again")
-    if not plan.reasons or plan.plan_id in cycle.approved:
-        return None
     options = cycle.options
-    if options.accept_missing_count is not None and _accepts(cycle, plan):
-        cycle.reporter.note(_approval_note(plan, options.accept_reason))
-        cycle.approved.add(plan.plan_id)
+    is_accepted = options.accept_missing_count is not None and plan.plan_id not in cycle.approved
+    if not plan.reasons:
+        if is_accepted:
+            _log_ignored(cycle, f"plan {plan.plan_id} needs no approval")
+        return None
+    if plan.plan_id in cycle.approved:
         return None
     shown = cycle.plans.read()
-    current = ShownPlan(plan_id=plan.plan_id, number=plan.number)
-    if shown != current:
-        cycle.plans.write(current)
+    cycle.plans.show(plan.plan_id, plan.number, cycle.session.flow_run)
+    cause = _find_cause_to_ignore(cycle, plan, shown) if is_accepted else None
+    ignored = [_log_ignored(cycle, cause)] if cause else []
+    if is_accepted and not ignored:
+        _check_acceptance(cycle, plan, shown)
+        _approve(cycle, plan, options.accept_reason)
+        return None
     if options.on_guard == OnGuard.ASK:
         return lambda: _ask(cycle, plan)
-    raise _refused(
-        cycle,
-        plan.reasons,
-        f"If plan {plan.plan_id} is right, run once more with "
-        f"accept_missing_count={plan.number} and accept_reason",
-    )
+    raise _refused(cycle, plan.reasons, ". ".join([*ignored, _next_step(plan)]))
 
 
-def _accepts(cycle: Cycle, plan: RemovalPlan) -> bool:
-    """Whether ``accept_missing_count`` approves the plan that was shown last."""
-    if cycle.session.flow_run.created_by_schedule:
-        cycle.session.log(
-            "accept_missing_count is ignored: it approves one plan in one manual run, and a "
-            "schedule created this run."
-        )
-        return False
-    count, shown = cycle.options.accept_missing_count, cycle.plans.read()
+def _check_acceptance(cycle: Cycle, plan: RemovalPlan, shown: ShownPlan | None) -> None:
+    """Check that ``accept_missing_count`` approves a plan: the one that was shown last.
+
+    Raises:
+        FinalizationRefusedError: If plan or number is another one than that which was shown.
+    """
+    count = cycle.options.accept_missing_count or 0
     if shown is None or shown.plan_id != plan.plan_id:
-        cycle.session.log(
-            f"accept_missing_count={count} is ignored: plan {plan.plan_id} was not shown before."
+        before = f"plan {shown.plan_id} was shown last" if shown else "no plan was shown before"
+        raise _refused(
+            cycle,
+            plan.reasons,
+            f"You accepted {count:,} missing assets, but {before}, and the plan is now another "
+            f"one. {_next_step(plan)}",
         )
-        return False
     if count != plan.number:
         raise _refused(
             cycle,
             plan.reasons,
             f"You accepted {count:,} missing assets, but {plan.number:,} would be removed or "
-            f"marked. Check the plan, then run with accept_missing_count={plan.number}",
+            f"marked. Check the plan. {_next_step(plan)}",
         )
     if not cycle.options.accept_reason.strip():
         raise _refused(cycle, plan.reasons, "An approval needs a reason. Fill in accept_reason")
-    return True
+
+
+def _find_cause_to_ignore(cycle: Cycle, plan: RemovalPlan, shown: ShownPlan | None) -> str | None:
+    """Return why ``accept_missing_count`` approves nothing in this run, whatever its number."""
+    flow_run = cycle.session.flow_run
+    if flow_run.created_by_schedule:
+        return "it approves one plan in one manual run, and a schedule created this run"
+    if shown is None:
+        return f"plan {plan.plan_id} was not shown before"
+    if shown.was_shown_by(flow_run):
+        return f"this flow run itself was the first to show plan {shown.plan_id}"
+    if any(entry.plan_id == shown.plan_id for entry in cycle.session.ledger.entries()):
+        return f"plan {shown.plan_id} was shown last, and its approval is used up"
+    return None
+
+
+def _log_ignored(cycle: Cycle, cause: str) -> str:
+    text = f"accept_missing_count={cycle.options.accept_missing_count} is ignored: {cause}"
+    cycle.session.log(f"{text}.")
+    return text
+
+
+def _next_step(plan: RemovalPlan) -> str:
+    return (
+        f"If plan {plan.plan_id} is right, start a new flow run, not a retry, with "
+        f"accept_missing_count={plan.number} and accept_reason"
+    )
 
 
 def _ask(cycle: Cycle, plan: RemovalPlan) -> None:
     """Ask a person without the lock; the plan is computed again after the response."""
-    cycle.session.log(f"Waiting for approval of plan {plan.plan_id}: {'; '.join(plan.reasons)}.")
-    found = cycle.approval.ask(plan, timeout_seconds=cycle.options.approval_seconds)
+    seconds = cycle.options.approval_seconds
+    end = clock_time(seconds, cycle.session.clock.time())
+    cycle.session.log(
+        f"Waiting for approval of plan {plan.plan_id} until {end} at the latest: "
+        f"{'; '.join(plan.reasons)}."
+    )
+    found = cycle.approval.ask(plan, timeout_seconds=seconds)
     if found is None:
         raise _refused(cycle, plan.reasons, "No approval arrived in time. Run again")
     if found.number != plan.number:
@@ -84,7 +117,13 @@ def _ask(cycle: Cycle, plan: RemovalPlan) -> None:
         )
     if not found.reason.strip():
         raise _refused(cycle, plan.reasons, "An approval needs a reason. Run again")
-    cycle.reporter.note(_approval_note(plan, found.reason))
+    _approve(cycle, plan, found.reason)
+
+
+def _approve(cycle: Cycle, plan: RemovalPlan, reason: str) -> None:
+    note = _approval_note(plan, reason)
+    cycle.session.log(note)
+    cycle.reporter.note(note)
     cycle.approved.add(plan.plan_id)
 
 

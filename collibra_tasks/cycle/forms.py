@@ -34,7 +34,10 @@ _CYCLE: Final = CycleOptions()
 class _Group(BaseModel):
     """Group of parameters; an unknown name is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The form then shows the names of the reference, as it does for the parameters of a flow.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, field_title_generator=lambda name, _: name
+    )
 
 
 class SourceReading(_Group):
@@ -42,7 +45,7 @@ class SourceReading(_Group):
 
     file_format: FileFormat | None = Field(
         default=_SOURCE.file_format,
-        description="Format of the files: json, jsonl, csv or excel. Empty: detected from the file "
+        description="Format of the files: json, jsonl, csv or excel. None: detected from the file "
         "names (.json, .jsonl, .csv, .xlsx, each also with .gz).",
     )
     csv: CsvOptions = Field(default=_SOURCE.csv, description="Format of CSV files.")
@@ -82,12 +85,12 @@ class BatchSending(_Group):
     relations_action: RelationsAction | None = Field(
         default=_BATCHES.relations_action,
         description="REPLACE deletes relations that a batch does not list; ADD_OR_IGNORE leaves "
-        "them unchanged. Empty: Collibra's default, REPLACE.",
+        "them unchanged. None: Collibra's default, REPLACE.",
     )
     attributes_action: AttributesAction | None = Field(
         default=_BATCHES.attributes_action,
         description="REPLACE deletes attribute values that a batch does not list; ADD_OR_IGNORE "
-        "leaves them unchanged. Empty: Collibra's default, REPLACE.",
+        "leaves them unchanged. None: Collibra's default, REPLACE.",
     )
     evict_before: bool = Field(
         default=_CYCLE.evict_before,
@@ -97,6 +100,7 @@ class BatchSending(_Group):
     )
     storage: str = Field(
         default=_CYCLE.storage,
+        json_schema_extra={"pattern": "^([^/]+/[^/]+)?$"},
         description="Prefect storage block for the contents of cycles, such as "
         "s3-bucket/manifests. Empty: a folder on the worker; every flow run must then use the same "
         "worker.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from collibra_tasks.cycle.baseline import Baseline
 from collibra_tasks.cycle.upload import batch_ids
-from collibra_tasks.errors import FinalizationRefusedError, OverlapError
+from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OverlapError
+from collibra_tasks.finalization.closed_cycle import count_closed_batches
 from collibra_tasks.finalization.job_matching import JobClass
 from collibra_tasks.finalization.job_search import JobSearch, search_jobs
 from collibra_tasks.finalization.judgment import PendingJob, pending_job
@@ -88,8 +90,15 @@ class Observation:
             self.foreign[0],
             generation=self.baseline.generation,
             history=self.baseline.history,
+            other_batches=count_closed_batches(self.session, self.search, self.foreign[0].id),
         )
         return True
+
+    @property
+    def other_batches(self) -> list[Job]:
+        """Batches by others in this cycle, except those that a person set aside."""
+        set_aside = self.session.set_aside.read()
+        return [job for job in self.search.batches_by_others if job.id not in set_aside]
 
     def may_reuse(self, digest: str) -> bool:
         """Whether batches of an earlier attempt count; in doubt all are sent again."""
@@ -110,8 +119,10 @@ class Observation:
 
     def reasons(self) -> list[str]:
         """Return the reasons to ask a person."""
-        set_aside = self.session.set_aside.read()
-        others = [job for job in self.search.batches_by_others if job.id not in set_aside]
+        others, before = self.other_batches, self.baseline.history.other_batches
+        if not others and before:
+            lost = f"the last cycle held {before} batches by others and this one holds none"
+            return [f"{lost}: their assets would be missing and are not in the plan"]
         if not others:
             return []
         ids = ", ".join(job.id for job in others[:3])
@@ -137,6 +148,7 @@ class Observation:
         if resent:
             self.session.log(f"The cycle is finalized although {doubt}.")
             return False
+        _await_unknown_jobs(self, job_ids)
         self.session.log(f"All batches are sent again, once: {doubt}.")
         self._void_batches()
         return True
@@ -166,6 +178,21 @@ class Observation:
             self.session.storage.write_checkpoint(fresh)
 
 
+def _await_unknown_jobs(seen: Observation, job_ids: Sequence[str]) -> None:
+    """Wait for unknown jobs that run: one that closes the cycle does so at its end.
+
+    A job that does not end in time is no reason to refuse.
+    """
+    for job in seen.search.since_first(job_ids, JobClass.DOUBTFUL):
+        if not job.ended:
+            with suppress(CollibraError):
+                seen.session.wait_for_job(
+                    job.id,
+                    wait_seconds=seen.waiting.seconds,
+                    reason="it may be a finalization by others",
+                )
+
+
 def observe(
     session: Session, baseline: Baseline, checkpoint: Checkpoint | None, waiting: Waiting
 ) -> Observation:
@@ -178,16 +205,18 @@ def observe(
         waiting: Behavior while another job of the synchronization runs.
     """
     known = frozenset(checkpoint.job_ids) if checkpoint else frozenset[str]()
-    is_same = checkpoint is not None and checkpoint.generation == baseline.cycle_number
+    # A batch of an earlier cycle cannot be one of this cycle, and neither can its lost job.
+    current = checkpoint if checkpoint and checkpoint.generation == baseline.cycle_number else None
     search = search_jobs(
         session,
         baseline.history,
         known_ids=known,
-        listed_ids=batch_ids(checkpoint) if checkpoint and is_same else (),
-        lost_batches_since=checkpoint.first_unknown_intent_on if checkpoint else None,
+        listed_ids=batch_ids(current) if current else (),
+        lost_batches_since=current.first_unknown_intent_on if current else None,
+        lost_batches_until=current.last_unknown_intent_on if current else None,
     )
     if search.blind:
-        session.log(f"The job search is incomplete: {search.blind}.")
+        session.note(f"The job search is incomplete: {search.blind}.")
     return Observation(
         session=session, baseline=baseline, search=search, own_batch_ids=known, waiting=waiting
     )

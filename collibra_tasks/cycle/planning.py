@@ -16,7 +16,7 @@ from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import History, LedgerEntry, Phase
 from collibra_tasks.ledger.ledger import Ledger
 from collibra_tasks.ledger.manifest import Manifest, missing_rows
-from collibra_tasks.ledger.plans import ShownPlan, ShownPlans
+from collibra_tasks.ledger.plans import ShownPlans
 from collibra_tasks.models import AssetRow, FinalizationRequest, Job
 from collibra_tasks.options import RemovalLimits
 from collibra_tasks.sources.ordering import OrderedContent
@@ -24,6 +24,8 @@ from collibra_tasks.sources.source import SourceContent
 
 MAX_NEW_ASSETS = 100
 """Maximum number of new assets that a preview names. All are counted."""
+MAX_SHOWN_REFERENCES = 3
+"""Maximum number of unknown references that a note names. All are counted."""
 FIRST_CYCLE = "This is the first cycle: no asset can be missing."
 
 
@@ -73,14 +75,34 @@ def make_plan(
     notes = _close_open_entry(session, ledger)
     seen = _observe(replace(session, ledger=ledger))
     plan = compare_cycle(request, manifest, seen, limits, evicts=evicts)
-    plan = plan.with_reasons((), notes=[*notes, *_pending_notes(seen)])
-    _record_as_shown(plans, plan)
-    known = {row.asset for row in seen.baseline.previous or ()}
+    ordered = order_after(content, seen.baseline.previous)
+    notes += [*_pending_notes(seen), *describe_unknown_references(ordered)]
+    plan = plan.with_reasons((), notes=notes)
+    if plan.reasons and not plan.refusals:
+        plans.show(plan.plan_id, plan.number, session.flow_run)
     return PlanPreview(
-        plan=plan,
-        new_assets=_find_new_assets(plan, manifest, seen),
-        content=content.order(lambda labels: known & set(labels)),
+        plan=plan, new_assets=_find_new_assets(plan, manifest, seen), content=ordered
     )
+
+
+def order_after(content: SourceContent, previous: Iterable[AssetRow] | None) -> OrderedContent:
+    """Arrange a source after the assets of the last cycle, which are read one at a time."""
+    return content.order(row.asset for row in previous or ())
+
+
+def describe_unknown_references(ordered: OrderedContent) -> list[str]:
+    """Return a note on references to assets that neither the source nor the last cycle holds."""
+    count = ordered.unknown_reference_count
+    if not count:
+        return []
+    shown = [f"{label!r}" for label in ordered.unknown_reference_labels[:MAX_SHOWN_REFERENCES]]
+    more = f" and {count - len(shown):,} more" if count > len(shown) else ""
+    noun = "asset, which is" if count == 1 else "assets, which are"
+    note = (
+        f"The source refers to {count:,} {noun} neither in the source nor in the last cycle: "
+        f"{', '.join(shown)}{more}. Batches fail unless Collibra holds them for other reasons."
+    )
+    return [note]
 
 
 def compare_cycle(
@@ -107,6 +129,7 @@ def compare_cycle(
         baseline.previous,
         generation=baseline.generation,
         tracked=baseline.tracked,
+        shown=baseline.shown,
     )
     if baseline.is_first and plan.previous_count is None:
         plan = replace(plan, new_count=plan.asset_count)
@@ -187,12 +210,6 @@ def _pending_notes(seen: Observation) -> list[str]:
     if pending is None:
         return []
     return [f"Job {pending.job_id} has not ended: {pending.reason}. The plan may change."]
-
-
-def _record_as_shown(plans: ShownPlans, plan: RemovalPlan) -> None:
-    shown = ShownPlan(plan_id=plan.plan_id, number=plan.number)
-    if plan.reasons and not plan.refusals and plans.read() != shown:
-        plans.write(shown)
 
 
 def _find_new_assets(

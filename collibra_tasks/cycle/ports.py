@@ -1,13 +1,15 @@
-"""Ports of a cycle to Prefect: approval, progress, events and import slots."""
+"""Ports of a cycle to Prefect: approval, progress, steps, reports and import slots."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from collibra_tasks.cycle.plan import RemovalPlan
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,18 @@ class Progress(Protocol):
         """Show how many batches were sent, imported and failed, and how many commands are done."""
 
 
+class Steps(Protocol):
+    """Display of the steps of a cycle as a timeline."""
+
+    def __call__(self, name: str, step: Callable[[], Result], /) -> Result:
+        """Call a function as a step with a name, and return its result or raise its error."""
+
+
+def call_directly(name: str, step: Callable[[], Result], /) -> Result:  # noqa: ARG001 - the port
+    """Call a step that is not displayed."""
+    return step()
+
+
 class Slots(Protocol):
     """Limit on imports at the same time that all cycles of an environment share."""
 
@@ -43,7 +57,7 @@ class Reporter(Protocol):
     """Receiver of what a cycle finds out."""
 
     def note(self, text: str) -> None:
-        """Add a sentence to the receipt."""
+        """Add a sentence to the receipt, once."""
 
     def show_plan(self, plan: RemovalPlan) -> None:
         """Show the plan and its missing assets."""

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from prefect import runtime, task
 from prefect.artifacts import create_markdown_artifact
 
-from collibra_tasks._prefect import WRITE_TASK, require_sync_context
+from collibra_tasks._prefect import WRITE_TASK, require_sync_context, shorten_message
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.cycle.approval import PrefectApproval
-from collibra_tasks.cycle.cycle import Cycle
 from collibra_tasks.cycle.plan import RemovalPlan
 from collibra_tasks.cycle.plan_report import plan_payload, plan_sentence, render_plan
-from collibra_tasks.cycle.planning import PlanPreview, make_plan
-from collibra_tasks.cycle.record import close_cycle
-from collibra_tasks.cycle.validation import validate_content
+from collibra_tasks.cycle.planning import PlanPreview
+from collibra_tasks.cycle.run import preview_cycle, run_cycle
 from collibra_tasks.errors import FinalizationRefusedError, OverlapError
-from collibra_tasks.finalization.last_finalization import close_finalization
-from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.tasks import find_log, open_session
-from collibra_tasks.jobs.tasks import wait_for_job
-from collibra_tasks.ledger.identity import resource_name
-from collibra_tasks.ledger.plans import ShownPlans
-from collibra_tasks.ledger.variable_store import ImportSlots
+from collibra_tasks.ledger.identity import normalize_environment, resource_name
 from collibra_tasks.models import (
     MISSING_FROM_SOURCE,
     FinalizationRequest,
@@ -36,12 +27,9 @@ from collibra_tasks.models import (
 )
 from collibra_tasks.options import BatchOptions, CycleOptions, OnOverlap
 from collibra_tasks.reporting.events import emit_synchronization_event
-from collibra_tasks.reporting.progress import ProgressArtifact, show_failed_commands
-from collibra_tasks.reporting.receipts import Receipt
-from collibra_tasks.reporting.run_report import RunReport
+from collibra_tasks.reporting.receipts import Receipt, describe_error
 from collibra_tasks.reporting.tasks import publishing_receipt
-from collibra_tasks.sources.opening import SourceLike, open_source
-from collibra_tasks.sources.source import SourceContent
+from collibra_tasks.sources.opening import SourceLike
 
 
 def synchronize(
@@ -89,7 +77,7 @@ def synchronize(
             strategy=request.strategy,
             missing_asset_status_id=request.missing_asset_status_id,
         ) as report:
-            _run(credentials, request, source, options, report)
+            run_cycle(credentials, request, source, options, report)
     except OverlapError:
         if options.on_overlap != OnOverlap.SKIP:
             raise
@@ -128,91 +116,6 @@ def submit_batch(
         )
 
 
-def _run(
-    credentials: CollibraCredentials,
-    request: FinalizationRequest,
-    source: SourceLike,
-    options: CycleOptions,
-    report: RunReport,
-) -> None:
-    log = find_log()
-    with (
-        open_source(source, options.source) as opened,
-        opened.scan(log=log) as content,
-        open_session(credentials, request.synchronization_id, storage=options.storage) as session,
-    ):
-        summary = content.summary
-        log(
-            f"Source: files {summary.file_count:,}, commands {summary.command_count:,}, "
-            f"assets {summary.asset_count:,}."
-        )
-        cycle = _create_cycle(session, request, options, report, content)
-        try:
-            job = cycle.run(content)
-        finally:
-            report.batch_job_ids = cycle.batch_job_ids
-            report.plan = cycle.plan
-        report.job_id = job.id
-        report.job = wait_for_job(credentials, job.id, wait_seconds=options.wait_seconds)
-        close_finalization(session, report.job)
-        close_cycle(session)
-
-
-def _create_cycle(
-    session: Session,
-    request: FinalizationRequest,
-    options: CycleOptions,
-    report: RunReport,
-    content: SourceContent,
-) -> Cycle:
-    names = (session.environment.key, request.synchronization_id)
-    return Cycle(
-        session=session,
-        request=request,
-        options=options,
-        approval=PrefectApproval(session.environment.key),
-        progress=ProgressArtifact(
-            key=resource_name("progress", *names), total=content.summary.command_count
-        ),
-        reporter=_Reporter(session, report),
-        slots=ImportSlots(session.environment.key, log=session.log),
-        plans=ShownPlans(session.ledger.store, *names, log=session.log),
-    )
-
-
-class _Reporter:
-    """Receiver of the cycle's findings: receipt, log and artifacts."""
-
-    def __init__(self, session: Session, report: RunReport) -> None:
-        self._session, self._report = session, report
-        self._names = (session.environment.key, session.synchronization_id)
-        self._shown: str | None = None
-
-    def note(self, text: str) -> None:
-        self._report.notes.append(text)
-
-    def show_plan(self, plan: RemovalPlan) -> None:
-        if plan.plan_id == self._shown:
-            return
-        self._shown = plan.plan_id
-        previous = "unknown" if plan.previous_count is None else f"{plan.previous_count:,}"
-        self._session.log(
-            f"Plan {plan.plan_id}: {plan.asset_count:,} assets, previous cycle {previous}, "
-            f"{plan.new_count:,} new, {plan.missing_count:,} missing."
-        )
-        for note in plan.notes:
-            self._session.log(note)
-        if plan.missing:
-            PrefectApproval(self._names[0]).show_missing(
-                plan, resource_name("missing", *self._names)
-            )
-
-    def show_failed_commands(self, rows: Sequence[dict[str, str]], batch_number: int) -> None:
-        key = resource_name("failed-commands", *self._names)
-        show_failed_commands(list(rows), key)
-        self._session.log(f"Batch {batch_number}: {len(rows)} commands failed. See artifact {key}.")
-
-
 def plan_cycle(
     credentials: CollibraCredentials,
     synchronization_id: str,
@@ -240,34 +143,28 @@ def plan_cycle(
     """
     require_sync_context()
     options = options or CycleOptions()
-    request = FinalizationRequest(
-        synchronization_id, FinalizationStrategy(strategy), missing_asset_status_id
-    )
-    log = find_log()
-    with (
-        open_source(source, options.source) as opened,
-        opened.scan(log=log) as content,
-        open_session(credentials, synchronization_id, storage=options.storage) as session,
-    ):
-        names = (session.environment.key, synchronization_id)
-        plans = ShownPlans(session.ledger.store, *names, log=log)
-        preview = make_plan(
-            session, request, content, options.limits, plans=plans, evicts=options.evict_before
+    environment = normalize_environment(credentials.environment or credentials.base_url)
+    try:
+        request = FinalizationRequest(
+            synchronization_id, FinalizationStrategy(strategy), missing_asset_status_id
         )
-        if validate_on_tenant:
-            found = validate_content(session, preview.content, wait_seconds=options.wait_seconds)
-            plan = preview.plan.with_reasons(found.reasons, notes=found.notes)
-            preview = replace(preview, plan=plan)
-    _publish_plan(preview, session.environment.key)
+        with open_session(credentials, synchronization_id, storage=options.storage) as session:
+            environment = session.environment.key
+            preview = preview_cycle(session, request, source, options, validate_on_tenant)
+    except Exception as error:
+        payload = {"message": describe_error(error)}
+        emit_synchronization_event("failed", synchronization_id, environment, payload)
+        raise
+    _publish_plan(preview, environment)
     return preview.plan
 
 
 def _publish_plan(preview: PlanPreview, environment: str) -> None:
-    plan = preview.plan
-    find_log()(plan_sentence(plan))
-    create_markdown_artifact(
-        render_plan(preview),
-        key=resource_name("plan", environment, plan.synchronization_id),
-        description=plan_sentence(plan)[:1_000],
+    plan, key = (
+        preview.plan,
+        resource_name("plan", environment, preview.plan.synchronization_id),
     )
+    sentence = plan_sentence(plan)
+    create_markdown_artifact(render_plan(preview), key=key, description=shorten_message(sentence))
+    find_log()(f"{sentence} Artifact: {key}")
     emit_synchronization_event("planned", plan.synchronization_id, environment, plan_payload(plan))

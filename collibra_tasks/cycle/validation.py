@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from collibra_tasks.errors import JobError
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.jobs.polling import wait_for_job
-from collibra_tasks.jobs.results import fetch_job_error
+from collibra_tasks.jobs.polling import describe_state, wait_for_job
+from collibra_tasks.jobs.results import count_failed_commands, fetch_job_error
 from collibra_tasks.models import Upload
 from collibra_tasks.options import MAX_COMMANDS_PER_BATCH
 from collibra_tasks.sources.batches import Batch
 from collibra_tasks.sources.ordering import OrderedContent
+from collibra_tasks.wording import count_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +61,8 @@ def validate_content(
 def _validate(session: Session, batch: Batch, wait_seconds: float) -> Iterator[str]:
     upload = Upload(batch.content, f"validation-{batch.number}.json")
     submitted = session.client.submit_validation(upload)
-    session.log(
-        f"Validation of {batch.command_count:,} commands: job {submitted.id}, waiting at most "
-        f"{wait_seconds:,g} seconds."
-    )
+    session.ledger.explain_validation(submitted.id)
+    session.log(f"Validation of {count_of(batch.command_count, 'command')}: job {submitted.id}.")
     job = wait_for_job(
         session.client.get_job,
         submitted.id,
@@ -71,7 +70,9 @@ def _validate(session: Session, batch: Batch, wait_seconds: float) -> Iterator[s
         timing=session.timing,
         clock=session.clock,
         log=session.log,
+        name="the validation",
     )
+    session.log(f"Validation: job {submitted.id} ended as {describe_state(job)}.")
     if error := fetch_job_error(session.client, job):
         yield _describe(batch, error)
 
@@ -80,9 +81,8 @@ def _describe(batch: Batch, error: JobError) -> str:
     if not error.failures:
         return f"Collibra rejected the commands: {error}"
     first = error.failures[0]
-    counted = error.summary.errors_count if error.summary else 0
-    count = max(counted, len(error.failures))
-    return f"Collibra rejected {count:,} commands: first {_place(batch, first.indices)}" + (
+    count = count_of(count_failed_commands(error), "command")
+    return f"Collibra rejected {count}: first {_place(batch, first.indices)}" + (
         f"{first.identifier}: {first.message}" if first.identifier else first.message
     )
 

@@ -9,6 +9,8 @@ from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.finalization.job_matching import batch_id_of
 from collibra_tasks.ledger.entry import History
 from collibra_tasks.ledger.evidence import short_digests
+from collibra_tasks.ledger.job_index import NO_SYNCHRONIZATION
+from collibra_tasks.ledger.patterns import LearnedPattern
 from collibra_tasks.models import FinalizationStrategy, Job
 
 
@@ -117,9 +119,47 @@ def check_batches_belong_to(
             reason = f"batch job {job.id} is named after the synchronization {other!r}"
             return Check((f"{reason}. Check batch_job_ids",))
         if job.id in owners:
-            reason = f"job {job.id} is a finalization of {owners[job.id]!r}, not a batch"
+            reason = f"job {job.id} is {describe_owned_job(owners[job.id])}, not a batch"
             return Check((f"{reason}. Check batch_job_ids",))
     return Check()
+
+
+def check_batches_are_no_finalization(
+    jobs: Iterable[Job],
+    synchronization_id: str,
+    patterns: Iterable[LearnedPattern],
+    *,
+    allowed: bool,
+) -> Check:
+    """Refuse evidence that holds the finalization of a script beside its batches.
+
+    Args:
+        jobs: The listed batch jobs.
+        synchronization_id: Synchronization to finalize.
+        patterns: Learned names of finalization jobs.
+        allowed: Whether the caller knows that the cycle is complete.
+    """
+    jobs, patterns = list(jobs), list(patterns)
+    unlike = [job for job in jobs if batch_id_of(job) != synchronization_id]
+    for job in unlike:
+        if any(each.id_in(job.name) == synchronization_id for each in patterns):
+            reason = f"job {job.id} ({job.name}) has the name of a finalization, not of a batch"
+            return Check((f"{reason}. Send the batches of the next cycle first",))
+    if allowed or not unlike or len(unlike) == len(jobs):
+        return Check()
+    reason = (
+        f"job {unlike[0].id} ({unlike[0].name or 'no name'}) is not named like the other batches, "
+        "so it may be a finalization that closed their cycle. Check it in Collibra. If it filled "
+        "this cycle, set allow_unverified_cycle"
+    )
+    return Check((reason,))
+
+
+def describe_owned_job(owner: str) -> str:
+    """Return the kind of a job of this library, by the owner that the ledgers name."""
+    if owner == NO_SYNCHRONIZATION:
+        return "a simulated import, which changed nothing"
+    return f"a finalization of {owner!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +183,12 @@ class UnverifiedCycle:
 def check_unverified_cycle(cycle: UnverifiedCycle, history: History) -> Check:
     """Refuse a cycle without evidence where an empty cycle would do harm.
 
-    An empty cycle makes every asset missing. IGNORE does no harm. CHANGE_STATUS is allowed for the
-    first finalization on record and after a new batch, if the ledger is shared.
+    An empty cycle makes every asset missing. The first finalization on record needs a shared
+    ledger, since another one may know of more. IGNORE does no harm. CHANGE_STATUS is also allowed
+    after a new batch.
     """
-    if cycle.allowed or cycle.strategy == FinalizationStrategy.IGNORE:
+    harmless = cycle.strategy == FinalizationStrategy.IGNORE
+    if cycle.allowed or (harmless and (history.finalized or cycle.store_is_shared)):
         return Check()
     advice = (
         "An empty cycle makes every asset missing. List the batch jobs in batch_job_ids, or set "

@@ -70,12 +70,22 @@ class Finalizer:
             if isinstance(found, Job):
                 return found
             if found is not None:
-                self.session.wait_for_job(
-                    found.job_id, wait_seconds=self.wait_seconds, reason=found.reason
-                )
+                self._wait_for(found)
         raise FinalizationRefusedError(
             f"Not finalized: other programs changed {request.synchronization_id!r} during each of "
             f"{MAX_ROUNDS} checks. Nothing was sent. Run again when they have ended."
+        )
+
+    def _wait_for(self, pending: PendingJob) -> None:
+        if pending.is_finalization and self.on_overlap != OnOverlap.ATTACH:
+            raise OverlapError(
+                f"Not sent: job {pending.job_id} by others is finalizing "
+                f"{self.session.synchronization_id!r}. Run again after its end, or choose "
+                "on_overlap=attach.",
+                job_id=pending.job_id,
+            )
+        self.session.wait_for_job(
+            pending.job_id, wait_seconds=self.wait_seconds, reason=pending.reason
         )
 
     def _find_entry_to_follow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from collibra_tasks.ledger.patterns import ID_IN_NAME, LearnedPattern
@@ -38,6 +38,8 @@ class SearchContext:
 
     Attributes:
         known_ids: Our finalizations and batches, listed evidence, replaced and set-aside batches.
+        lost_finalizations: Finalizations of this synchronization by this library whose ledger entry
+            was lost or deleted. They closed the cycle all the same.
         owned_elsewhere: Jobs that are finalizations of other synchronizations by their ledgers.
         patterns: Names of finalization jobs, learned in this environment.
         release: Present Collibra release; ``None`` if it is not reported.
@@ -45,6 +47,7 @@ class SearchContext:
 
     synchronization_id: str
     known_ids: Collection[str] = frozenset()
+    lost_finalizations: Collection[str] = frozenset()
     owned_elsewhere: Collection[str] = frozenset()
     patterns: tuple[LearnedPattern, ...] = ()
     release: str | None = None
@@ -87,19 +90,33 @@ def classify_job(job: Job, context: SearchContext) -> JobClass:
     """Return the first class that fits a job."""
     if job.id in context.known_ids:
         return JobClass.KNOWN
+    if job.id in context.lost_finalizations:
+        return JobClass.FOREIGN_FINALIZATION
     batch_id = batch_id_of(job)
     fits = [found for each in context.patterns if (found := each.id_in(job.name)) is not None]
-    if batch_id == context.synchronization_id and context.synchronization_id not in fits:
-        return JobClass.BATCH_BY_OTHERS
-    if context.synchronization_id in fits:
+    if batch_id == context.synchronization_id:
+        # Where finalizations are named like batches, the name decides nothing.
+        is_ambiguous = context.synchronization_id in fits
+        return JobClass.DOUBTFUL if is_ambiguous else JobClass.BATCH_BY_OTHERS
+    if context.synchronization_id in fits and not _is_explained(job, context):
         return JobClass.FOREIGN_FINALIZATION
-    if batch_id is not None or fits or job.id in context.owned_elsewhere or _is_no_import(job):
+    if batch_id is not None or _is_ruled_out(job, context):
         return JobClass.NOT_OURS
     return JobClass.DOUBTFUL if _is_doubtful(job, context) else JobClass.NOT_OURS
 
 
-def _is_no_import(job: Job) -> bool:
-    return job.type in FOREIGN_TYPES
+def _is_explained(job: Job, context: SearchContext) -> bool:
+    """Whether another ledger or a type that imports do not have explains a job."""
+    return job.id in context.owned_elsewhere or job.type in FOREIGN_TYPES
+
+
+def _is_ruled_out(job: Job, context: SearchContext) -> bool:
+    """Whether ledger, type or a learned name with another ID explains a job."""
+    if _is_explained(job, context):
+        return True
+    # A short pattern such as "Import {}" fits many names; the ID in a name weighs more.
+    fits = any(each.has_text and each.id_in(job.name) for each in context.patterns)
+    return fits and not holds_id(job.name, context.synchronization_id)
 
 
 def _is_doubtful(job: Job, context: SearchContext) -> bool:
@@ -146,6 +163,15 @@ class JobMatches:
     def candidates(self) -> tuple[Job, ...]:
         """All jobs that may be the one."""
         return self.named + self.others
+
+    def with_earlier(self, earlier: JobMatches) -> JobMatches:
+        """Return the matches with those of an earlier read that the list does not show now."""
+        shown = {job.id for job in (*self.named, *self.others, *self.unlikely)}
+        return replace(
+            self,
+            named=self.named + tuple(job for job in earlier.named if job.id not in shown),
+            others=self.others + tuple(job for job in earlier.others if job.id not in shown),
+        )
 
 
 def match_new_jobs(

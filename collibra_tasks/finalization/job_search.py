@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from collibra_tasks.errors import AccessDeniedError, CollibraError
+from collibra_tasks.errors import CollibraError
+from collibra_tasks.finalization.job_list import is_older, read_job_list
 from collibra_tasks.finalization.job_matching import (
     ClassifiedJob,
     JobClass,
@@ -20,20 +21,8 @@ from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import History, LedgerEntry
 from collibra_tasks.models import Job
 
-MAX_PAGES = 20
-MAX_AGE_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobList:
-    """Jobs of the list, newest first, down to a stop.
-
-    Attributes:
-        blind: Reason why the list is incomplete; ``None`` if it is complete.
-    """
-
-    jobs: tuple[Job, ...] = ()
-    blind: str | None = None
+UNCLEAR = (JobClass.DOUBTFUL, JobClass.FOREIGN_FINALIZATION)
+"""Classes of jobs whose owner is looked up in the ledgers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,48 +62,6 @@ class JobSearch:
         return set(job_ids) <= {each.job.id for each in self.jobs}
 
 
-def read_job_list(
-    session: Session, *, is_stop: Callable[[Job], bool], needs_stop: bool = False
-) -> JobList:
-    """Read the job list, newest first, until a job that is the stop.
-
-    Args:
-        session: Access to Collibra.
-        is_stop: Whether a job ends the list; it is not part of it.
-        needs_stop: Whether a list without a stop is incomplete.
-    """
-    jobs: list[Job] = []
-    oldest = session.client.server_time - timedelta(days=MAX_AGE_DAYS)
-    try:
-        for number, page in enumerate(_pages(session), start=1):
-            for job in page:
-                if is_stop(job):
-                    return JobList(jobs=tuple(jobs))
-                if job.created_on is not None and job.created_on < oldest:
-                    return JobList(jobs=tuple(jobs), blind=_missing_stop(needs_stop=needs_stop))
-                jobs.append(job)
-            if number >= MAX_PAGES:
-                reason = f"the job list has more than {MAX_PAGES} pages"
-                return JobList(jobs=tuple(jobs), blind=reason)
-    except CollibraError as error:
-        return JobList(jobs=tuple(jobs), blind=f"the job list cannot be read ({error})")
-    return JobList(jobs=tuple(jobs), blind=_missing_stop(needs_stop=needs_stop))
-
-
-def _missing_stop(*, needs_stop: bool) -> str | None:
-    return "the last known finalization is not in the job list" if needs_stop else None
-
-
-def _pages(session: Session) -> Iterator[list[Job]]:
-    """Yield pages of all users' jobs, or of the account's own where rights allow no more."""
-    try:
-        yield from session.client.iter_job_pages()
-    except AccessDeniedError:
-        if session.account is None:
-            raise
-        yield from session.client.iter_job_pages(user_id=session.account.id)
-
-
 def search_jobs(
     session: Session,
     history: History,
@@ -122,6 +69,7 @@ def search_jobs(
     known_ids: Collection[str] = (),
     listed_ids: Collection[str] = (),
     lost_batches_since: datetime | None = None,
+    lost_batches_until: datetime | None = None,
 ) -> JobSearch:
     """Read and classify the jobs since the last known finalization.
 
@@ -132,42 +80,64 @@ def search_jobs(
         listed_ids: Jobs that have to be in the list; otherwise it is incomplete.
         lost_batches_since: Time of the first batch intent whose job is unknown: batch-named jobs
             after it are known.
+        lost_batches_until: Time of the last one. Its request cannot be in flight for longer than
+            ``session.max_flight_seconds``, so later batches are by others.
     """
-    cutoff = session.client.server_time - timedelta(days=MAX_AGE_DAYS)
-    recent = history.created_on is not None and history.created_on > cutoff
     found = read_job_list(
         session,
         is_stop=lambda job: job.id == history.job_id,
-        needs_stop=history.job_id is not None and recent,
+        needs_stop=history.job_id is not None,
+        stop_created_on=history.created_on,
     )
     # A list without its stop also holds jobs of earlier cycles.
-    jobs = [job for job in found.jobs if not _is_older(job, history.created_on)]
+    jobs = [job for job in found.jobs if not is_older(job, history.created_on)]
     known = {*known_ids, *_own_finalizations(session)}
-    known |= _lost_batches(jobs, session.synchronization_id, lost_batches_since)
-    context = search_context(session, known, [job.id for job in jobs])
-    search = JobSearch(jobs=tuple(classify_jobs(jobs, context)), blind=found.blind)
+    flight = timedelta(seconds=session.max_flight_seconds)
+    until = lost_batches_until and lost_batches_until + flight
+    known |= _lost_batches(jobs, session.synchronization_id, lost_batches_since, until)
+    context = search_context(session, known, jobs)
+    classified = (*_find_late_end(session, history), *classify_jobs(jobs, context))
+    search = JobSearch(jobs=classified, blind=found.blind)
     if search.blind is None and not search.holds(listed_ids):
         return JobSearch(jobs=search.jobs, blind="a batch of this cycle is not in the job list")
     return search
 
 
-def _is_older(job: Job, limit: datetime | None) -> bool:
-    return limit is not None and job.created_on is not None and job.created_on < limit
+def _find_late_end(session: Session, history: History) -> list[ClassifiedJob]:
+    """Return the last finalization if it was set aside and has ended since: it closed this cycle.
+
+    The job list is read down to this job only, so it is read by its ID.
+    """
+    job_id, known_end = history.job_id, history.finalized_on
+    if job_id is None or job_id not in session.set_aside.read():
+        return []
+    try:
+        job = session.client.get_job(job_id)
+    except CollibraError:
+        return []
+    if job.ended_on is None or not job.ended or (known_end and job.ended_on <= known_end):
+        return []
+    return [ClassifiedJob(job, JobClass.FOREIGN_FINALIZATION)]
 
 
 def search_context(
-    session: Session, known_ids: Collection[str], job_ids: Collection[str]
+    session: Session, known_ids: Collection[str], jobs: Iterable[Job]
 ) -> SearchContext:
-    """Return the facts that classify jobs; one request to the store explains foreign ledgers."""
-    unknown = [each for each in job_ids if each not in known_ids]
-    owners = session.ledger.owners_of(unknown)
-    own = {each for each, owner in owners.items() if owner == session.synchronization_id}
-    return SearchContext(
+    """Return the facts that classify jobs.
+
+    Jobs that would be foreign or doubtful are looked up in all ledgers, in one request.
+    """
+    context = SearchContext(
         synchronization_id=session.synchronization_id,
-        known_ids=frozenset({*known_ids, *own}),
-        owned_elsewhere=frozenset(owners) - own,
+        known_ids=frozenset(known_ids),
         patterns=session.patterns.read(),
         release=session.release,
+    )
+    unclear = [each.job.id for each in classify_jobs(jobs, context) if each.job_class in UNCLEAR]
+    owners = session.ledger.owners_of(unclear)
+    own = {each for each, owner in owners.items() if owner == session.synchronization_id}
+    return replace(
+        context, lost_finalizations=frozenset(own), owned_elsewhere=frozenset(owners) - own
     )
 
 
@@ -182,7 +152,7 @@ def find_new_jobs(session: Session, entry: LedgerEntry) -> JobMatches:
     checkpoint = session.storage.read_checkpoint()
     known |= set(checkpoint.job_ids) if checkpoint else set()
     excluded = entry.resolution.excluded_job_ids if entry.resolution else ()
-    context = search_context(session, {*known, *excluded}, [job.id for job in found.jobs])
+    context = search_context(session, {*known, *excluded}, found.jobs)
     return match_new_jobs(found.jobs, context, blind=blind)
 
 
@@ -191,7 +161,10 @@ def _own_finalizations(session: Session) -> set[str]:
 
 
 def _lost_batches(
-    jobs: Collection[Job], synchronization_id: str, since: datetime | None
+    jobs: Collection[Job],
+    synchronization_id: str,
+    since: datetime | None,
+    until: datetime | None,
 ) -> set[str]:
     if since is None:
         return set()
@@ -201,4 +174,5 @@ def _lost_batches(
         if batch_id_of(job) == synchronization_id
         and job.created_on is not None
         and job.created_on >= since - timedelta(seconds=1)
+        and (until is None or job.created_on <= until)
     }

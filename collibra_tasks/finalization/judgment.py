@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from collibra_tasks.errors import CollibraError, NotFoundError, NotSentError
 from collibra_tasks.finalization import checks
+from collibra_tasks.finalization.closed_cycle import count_closed_batches
 from collibra_tasks.finalization.job_matching import JobClass, batch_id_of
 from collibra_tasks.finalization.job_search import JobSearch, search_jobs
 from collibra_tasks.finalization.last_finalization import record_foreign_finalization
+from collibra_tasks.finalization.ledger_gaps import describe_gap
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.submission import Evidence
 from collibra_tasks.ledger.entry import History
@@ -25,6 +27,7 @@ class PendingJob:
 
     job_id: str
     reason: str
+    is_finalization: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +56,21 @@ class Judgment:
         jobs = self._read_evidence()
         checkpoint = session.storage.read_checkpoint()
         own = checkpoint.job_ids if checkpoint else ()
+        is_present = checkpoint is not None and checkpoint.generation == self.history.number
+        current = checkpoint if is_present else None
         set_aside = session.set_aside.read()
         search = search_jobs(
             session,
             self.history,
-            known_ids={
-                *self.evidence.batch_job_ids,
-                *self.evidence.replaced_batch_job_ids,
-                *own,
-            },
-            listed_ids=self.evidence.batch_job_ids,
-            lost_batches_since=checkpoint.first_unknown_intent_on if checkpoint else None,
+            known_ids={*self.evidence.batch_job_ids, *own},
+            listed_ids=(*self.evidence.batch_job_ids, *(current.job_ids if current else ())),
+            lost_batches_since=current.first_unknown_intent_on if current else None,
+            lost_batches_until=current.last_unknown_intent_on if current else None,
         )
         if search.blind:
-            session.log(f"The job search is incomplete: {search.blind}.")
+            session.note(f"The job search is incomplete: {search.blind}.")
+        if gap := describe_gap(session, self.history, checkpoint):
+            session.note(f"Earlier cycles are not known completely: {gap}.")
         if pending := pending_job(search, session.synchronization_id, ignore=set_aside):
             return pending
         if self._record_foreign(search):
@@ -79,13 +83,18 @@ class Judgment:
         if not foreign:
             return False
         record_foreign_finalization(
-            self.session, foreign[0], generation=self.generation, history=self.history
+            self.session,
+            foreign[0],
+            generation=self.generation,
+            history=self.history,
+            other_batches=count_closed_batches(self.session, search, foreign[0].id),
         )
         return True
 
     def _check(self, jobs: Sequence[Job], search: JobSearch) -> None:
         session, allowed = self.session, self.evidence.allow_unverified_cycle
-        ignored = {*self.evidence.replaced_batch_job_ids, *session.set_aside.read()}
+        set_aside = session.set_aside.read()
+        ignored = {*self.evidence.replaced_batch_job_ids, *set_aside}
         batches = [
             each.job
             for each in search.jobs
@@ -104,6 +113,9 @@ class Judgment:
                 session.synchronization_id,
                 session.ledger.owners_of(self.evidence.batch_job_ids),
             )
+            + checks.check_batches_are_no_finalization(
+                jobs, session.synchronization_id, session.patterns.read(), allowed=allowed
+            )
             + checks.check_other_batches(failed, [], replaced=ignored, allowed=allowed)
             + checks.check_no_open_checkpoint(
                 open_batches, marker.flow_run_name if marker else None, allowed=allowed
@@ -111,8 +123,11 @@ class Judgment:
         )
         anchor = self.evidence.batch_job_ids or tuple(job.id for job in batches[:1])
         if anchor:
+            # A replaced batch failed; any other job in that list may have closed the cycle.
             doubtful = [
-                job for job in search.after(anchor, JobClass.DOUBTFUL) if job.id not in ignored
+                job
+                for job in search.after(anchor, JobClass.DOUBTFUL)
+                if job.id not in ignored or (job.succeeded and job.id not in set_aside)
             ]
             check += checks.check_no_doubtful_job(doubtful, allowed=allowed)
         if not self.evidence.batch_job_ids:
@@ -146,7 +161,7 @@ def pending_job(
         if each.job.ended or each.job.id in ignore:
             continue
         if each.job_class == JobClass.FOREIGN_FINALIZATION:
-            return PendingJob(each.job.id, "it is a finalization by others")
+            return PendingJob(each.job.id, "it is a finalization by others", is_finalization=True)
         if batch_id_of(each.job) == synchronization_id:
             return PendingJob(each.job.id, "it is a batch of this synchronization that still runs")
     return None

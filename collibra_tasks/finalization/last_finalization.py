@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collibra_tasks.errors import CollibraError, OverlapError
+from collibra_tasks.finalization.closed_cycle import name_closed_upload
 from collibra_tasks.finalization.job_matching import name_pattern
 from collibra_tasks.finalization.recovery import recover_finalization, wait_for_writer
 from collibra_tasks.finalization.session import Session
@@ -26,7 +27,7 @@ def settle_intent(session: Session, on_overlap: OnOverlap) -> LedgerEntry | None
             session.ledger.store, session.client.base_url, session.synchronization_id
         )
         return None
-    if newest.phase == Phase.SENT and on_overlap != OnOverlap.ATTACH:
+    if newest.phase == Phase.SENT:
         return _record_if_ended(session, newest)
     if newest.phase != Phase.INTENDED:
         return newest
@@ -37,12 +38,14 @@ def settle_intent(session: Session, on_overlap: OnOverlap) -> LedgerEntry | None
     if newest is None or newest.phase != Phase.INTENDED:
         return newest
     found = recover_finalization(session, newest)
-    attaches = on_overlap == OnOverlap.ATTACH or found.phase != Phase.SENT
-    return found if attaches else _record_if_ended(session, found)
+    return _record_if_ended(session, found) if found.phase == Phase.SENT else found
 
 
 def _record_if_ended(session: Session, entry: LedgerEntry) -> LedgerEntry:
-    """Record the end of a job whose flow run was killed: it overlaps with nothing any more."""
+    """Record the end of a job whose flow run was killed, so that it is not taken for a newer one.
+
+    A job that cannot be read stays open.
+    """
     try:
         job = session.client.get_job(str(entry.job_id))
     except CollibraError:
@@ -96,7 +99,7 @@ def record_end(session: Session, entry: LedgerEntry, job: Job) -> LedgerEntry:
 
 
 def record_foreign_finalization(
-    session: Session, job: Job, *, generation: int, history: History
+    session: Session, job: Job, *, generation: int, history: History, other_batches: int = 0
 ) -> LedgerEntry | None:
     """Record a finalization by others as the next entry: earlier batches are void.
 
@@ -120,6 +123,8 @@ def record_foreign_finalization(
         job_ended_on=job.ended_on,
         outcome=f"{job.state or 'no state'}, {job.result or 'no result'}",
         failed=not job.succeeded,
+        manifest=name_closed_upload(session, history),
+        other_batches=other_batches,
     )
     return session.ledger.claim(entry, generation=generation, history=history)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, NotFoundError
+from collibra_tasks.finalization.checks import describe_owned_job
 from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import (
@@ -197,7 +198,7 @@ def _adopt(session: Session, entry: LedgerEntry, record: ResolutionRecord) -> Le
         )
     if owner is not None and owner != session.synchronization_id:
         raise FinalizationRefusedError(
-            f"Not resolved: job {job_id} is a finalization of {owner!r}. Check job_id."
+            f"Not resolved: job {job_id} is {describe_owned_job(owner)}. Check job_id."
         )
     if job.created_on and entry.intended_on and job.created_on < entry.intended_on:
         session.log(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from collibra_tasks.api.client import CollibraClient
 from collibra_tasks.errors import CollibraError
-from collibra_tasks.jobs.polling import Clock, wait_for_job
+from collibra_tasks.jobs.polling import Clock, describe_state, wait_for_job
 from collibra_tasks.ledger.identity import Environment
 from collibra_tasks.ledger.ledger import Ledger
 from collibra_tasks.ledger.lock import CycleLock
@@ -21,6 +21,7 @@ from collibra_tasks.ledger.patterns import PatternBook, SetAsideJobs
 from collibra_tasks.ledger.storage import CycleStorage
 from collibra_tasks.models import Account, CollibraVersion, FlowRunInfo, Job
 from collibra_tasks.options import Timing
+from collibra_tasks.wording import clock_time
 
 REQUEST_TIMEOUTS = 3
 """Maximum length of a request in timeouts: to connect, to send, to receive."""
@@ -50,6 +51,7 @@ class Session:
         await_store: Wait until the ledger's store is available again.
         shield: Context in which SIGTERM is deferred for up to ``timing.signal_shield`` seconds.
         request_timeout_seconds: Timeout of one request.
+        notes: Remarks for the receipt.
     """
 
     client: CollibraClient
@@ -69,6 +71,7 @@ class Session:
     await_store: Callable[[], object] = lambda: None
     shield: Callable[[], AbstractContextManager[object]] = nullcontext
     request_timeout_seconds: float = 60.0
+    notes: list[str] = field(default_factory=list)
     timing: Timing = field(default_factory=Timing)
     clock: Clock = time
     log: Log = logging.getLogger(__name__).info
@@ -92,11 +95,18 @@ class Session:
         """Return the time after which a request of now cannot be in flight, by store's clock."""
         return self.ledger.store.now() + timedelta(seconds=self.max_flight_seconds)
 
+    def note(self, text: str) -> None:
+        """Write a remark into the log and, once, into the receipt."""
+        self.log(text)
+        if text not in self.notes:
+            self.notes.append(text)
+
     def wait_for_job(self, job_id: str, *, wait_seconds: float, reason: str) -> Job:
         """Wait for a job of an earlier cycle or of another sender."""
-        self.log(f"Waiting for job {job_id}, at most {wait_seconds:,g} seconds: {reason}.")
-        try:
-            return wait_for_job(
+        end = clock_time(wait_seconds, self.clock.time())
+        self.log(f"Waiting for job {job_id} until {end} at the latest: {reason}.")
+        with self.naming_way_out(job_id):
+            job = wait_for_job(
                 self.client.get_job,
                 job_id,
                 wait_seconds=wait_seconds,
@@ -104,6 +114,14 @@ class Session:
                 clock=self.clock,
                 log=self.log,
             )
+        self.log(f"Job {job_id} ended as {describe_state(job)}.")
+        return job
+
+    @contextmanager
+    def naming_way_out(self, job_id: str) -> Iterator[None]:
+        """Add to every Collibra error how a person sets aside a job that blocks the cycle."""
+        try:
+            yield
         except CollibraError as error:
             error.args = (f"{error} {_way_out(job_id, self.synchronization_id)}",)
             raise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from collibra_tasks.errors import (
     AccessDeniedError,
@@ -16,13 +15,16 @@ from collibra_tasks.errors import (
     RefusedError,
     TenantFaultError,
 )
-from collibra_tasks.finalization.job_search import find_new_jobs, read_job_list
+from collibra_tasks.finalization.job_list import JobList, read_newest_jobs
+from collibra_tasks.finalization.job_matching import JobMatches
+from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.recovery import unknown_outcome
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import History, LedgerEntry
 from collibra_tasks.ledger.evidence import evidence_digests
 from collibra_tasks.ledger.store import StoreUnavailableError
 from collibra_tasks.models import FinalizationRequest, Job
+from collibra_tasks.wording import clock_time
 
 UNAUTHORIZED = 401
 MAX_BEFORE = 20
@@ -39,7 +41,9 @@ class Evidence:
         content_digest: Digest of the uploaded content; ``None`` where batches came from elsewhere.
         manifest: Name of the manifest of what Collibra may hold when the cycle ends.
         tracked_manifest: Name of the manifest of all assets that Collibra may still track.
+        shown_manifest: Name of the manifest of missing assets that approved plans have shown.
         plan_id: The approved plan, which this finalization uses up.
+        other_batches: Number of batches by others in the cycle.
     """
 
     batch_job_ids: tuple[str, ...] = ()
@@ -48,7 +52,9 @@ class Evidence:
     content_digest: str | None = None
     manifest: str | None = None
     tracked_manifest: str | None = None
+    shown_manifest: str | None = None
     plan_id: str | None = None
+    other_batches: int = 0
 
 
 def claim_finalization(
@@ -64,7 +70,7 @@ def claim_finalization(
     Returns:
         The entry; ``None`` if another flow run created a newer entry since the judgment.
     """
-    before = read_job_list(session, is_stop=_counter(MAX_BEFORE))
+    before = read_newest_jobs(session, MAX_BEFORE)
     entry = LedgerEntry(
         environment=session.environment.key,
         synchronization_id=request.synchronization_id,
@@ -77,26 +83,24 @@ def claim_finalization(
         content_digest=evidence.content_digest,
         manifest=evidence.manifest,
         tracked_manifest=evidence.tracked_manifest,
+        shown_manifest=evidence.shown_manifest,
         evidence=evidence_digests(evidence.batch_job_ids),
         unverified=not evidence.batch_job_ids,
-        intended_on=session.client.server_time,
+        intended_on=_time_of_intent(session, before),
         deadline_on=session.new_deadline(),
         jobs_before=tuple(job.id for job in before.jobs),
         list_was_read=before.blind is None,
         account_id=session.account.id if session.account else None,
         plan_id=evidence.plan_id,
+        other_batches=evidence.other_batches,
     )
     return session.ledger.claim(entry, generation=generation, history=history)
 
 
-def _counter(limit: int) -> Callable[[Job], bool]:
-    seen: list[Job] = []
-
-    def is_stop(job: Job) -> bool:
-        seen.append(job)
-        return len(seen) > limit
-
-    return is_stop
+def _time_of_intent(session: Session, before: JobList) -> datetime:
+    """Return Collibra's time: its Date header, which may be behind the dates of its jobs."""
+    dates = [job.created_on for job in before.jobs if job.created_on is not None]
+    return max([session.client.server_time, *dates])
 
 
 def send_finalization(session: Session, request: FinalizationRequest, intent: LedgerEntry) -> Job:
@@ -129,13 +133,15 @@ def send_finalization(session: Session, request: FinalizationRequest, intent: Le
                 renewed = True
             elif isinstance(error, BusyError):
                 _pause(session, intent, error, give_up_on)
+                if job_found := _decide(session, intent, find_new_jobs(session, intent), error):
+                    return job_found
             else:
                 _withdraw(session, intent)
                 raise
             claimed_on = session.clock.monotonic()
             intent = _refresh(session, intent)
         else:
-            session.log(f"Finalization job {job.id} was created for {intent.strategy}.")
+            session.log(f"Finalization: {intent.strategy}, job {job.id} was created.")
             return job
 
 
@@ -200,15 +206,21 @@ def _check_claim(session: Session, intent: LedgerEntry, claimed_on: float) -> No
 def _adopt_after(session: Session, intent: LedgerEntry, error: CollibraError) -> Job | None:
     """Return the job that a failed request created; ``None`` if it certainly created none.
 
+    The list is read twice, because a job may enter it late.
+
     Raises:
         OutcomeUnknownError: If the job list does not decide.
     """
-    for attempt in range(2):
-        if attempt:
-            session.clock.sleep(session.timing.list_recheck)
-        matches = find_new_jobs(session, intent)
-        if matches.certain is not None:
-            return _adopt(session, intent, matches.certain)
+    first = find_new_jobs(session, intent)
+    session.clock.sleep(session.timing.list_recheck)
+    return _decide(session, intent, find_new_jobs(session, intent).with_earlier(first), error)
+
+
+def _decide(
+    session: Session, intent: LedgerEntry, matches: JobMatches, error: CollibraError
+) -> Job | None:
+    if matches.certain is not None:
+        return _adopt(session, intent, matches.certain)
     if _may_renew(error) or (matches.none_possible and _is_refusal(error)):
         return None
     raise unknown_outcome(session, intent, matches, cause=error) from error
@@ -251,19 +263,18 @@ def _pause(session: Session, intent: LedgerEntry, error: BusyError, give_up_on: 
         )
         final.safe_to_repeat = final.transient = False
         raise final from error
-    session.log(f"{error} The request is sent again in {pause:,g} seconds.")
+    end = clock_time(pause, session.clock.time())
+    session.log(f"{error} The request is sent again at {end}.")
     session.clock.sleep(pause)
 
 
 def _refresh(session: Session, intent: LedgerEntry) -> LedgerEntry:
-    """Record a new deadline and the present jobs before the request is repeated."""
-    before = read_job_list(session, is_stop=_counter(MAX_BEFORE))
+    """Record a new deadline before the request is repeated.
+
+    The jobs before the first request stay on record: its own job may enter the list late.
+    """
     fresh = replace(
-        intent,
-        intended_on=session.client.server_time,
-        deadline_on=session.new_deadline(),
-        jobs_before=tuple(job.id for job in before.jobs),
-        list_was_read=before.blind is None,
+        intent, intended_on=session.client.server_time, deadline_on=session.new_deadline()
     )
     try:
         written = session.ledger.update_unless_changed(intent, fresh)

@@ -17,6 +17,7 @@ from prefect.logging import get_run_logger
 
 from collibra_tasks import _prefect
 from collibra_tasks.blocks import CollibraCredentials
+from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.finalization.finalizer import Finalizer
 from collibra_tasks.finalization.judgment import before_sending
 from collibra_tasks.finalization.resolution import resolve
@@ -36,6 +37,8 @@ from collibra_tasks.options import OnOverlap, Timing
 
 _PROCESS = uuid4().hex
 _attached: dict[str, set[str]] = {}
+_notes: dict[tuple[str, str], list[str]] = {}
+"""Remarks of all sessions of an attempt about a synchronization, until its receipt has them."""
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def open_session(
     credentials: CollibraCredentials,
     synchronization_id: str,
     *,
-    storage: str = "",
+    storage: str | None = None,
     timing: Timing = Timing(),  # noqa: B008 - a frozen value
 ) -> Iterator[Session]:
     """Connect to Collibra and to the ledger of a synchronization.
@@ -51,7 +54,8 @@ def open_session(
     Args:
         credentials: URL and credentials of the Collibra environment.
         synchronization_id: 1 to 50 characters.
-        storage: Storage block of manifests and checkpoint; empty for the default folder.
+        storage: Storage block of manifests and checkpoint; empty for the default folder; ``None``
+            for the one of the open upload.
         timing: Intervals.
 
     Raises:
@@ -62,13 +66,16 @@ def open_session(
     log = find_log()
     flow_run = _prefect.current_flow_run()
     attempt = _attempt_token(flow_run)
+    notes = _notes.setdefault((attempt, synchronization_id), [])
     store = VariableStore()
     with credentials.get_client() as client:
         environment = before_sending(
             lambda: resolve_environment(client, configured=credentials.environment, log=log)
         )
+        _prefect.tag_flow_run(flow_run.id, (synchronization_id, environment.key))
         info = before_sending(client.get_application_info)
         names = (store, environment.key, synchronization_id)
+        markers = CycleMarkers(*names, log=log)
         yield Session(
             client=client,
             environment=environment,
@@ -83,8 +90,8 @@ def open_session(
             ),
             patterns=PatternBook(store, environment.key, log=log),
             set_aside=SetAsideJobs(*names),
-            markers=CycleMarkers(*names, log=log),
-            storage=BlockStorage(environment.key, synchronization_id, storage, log=log),
+            markers=markers,
+            storage=_find_storage(environment.key, synchronization_id, storage, markers, log),
             flow_run=flow_run,
             account=before_sending(client.get_account),
             version=info.version,
@@ -94,10 +101,31 @@ def open_session(
             await_store=partial(_prefect.wait_for_api, log, timing),
             shield=partial(shield_from_termination, timing.signal_shield),
             request_timeout_seconds=credentials.request_timeout_seconds,
+            notes=notes,
             timing=timing,
             clock=time,
             log=log,
         )
+
+
+def _find_storage(
+    environment: str,
+    synchronization_id: str,
+    storage: str | None,
+    markers: CycleMarkers,
+    log: Callable[[str], None],
+) -> BlockStorage:
+    """Return the chosen storage, or the one in which an upload without finalization is recorded."""
+    if storage is not None:
+        return BlockStorage(environment, synchronization_id, storage, log=log)
+    marker = markers.read()
+    try:
+        return BlockStorage(
+            environment, synchronization_id, marker.storage if marker else "", log=log
+        )
+    except FinalizationRefusedError as error:
+        log(f"The record of the last upload cannot be read: {error}")
+        return BlockStorage(environment, synchronization_id, log=log)
 
 
 def _attempt_token(flow_run: FlowRunInfo) -> str:

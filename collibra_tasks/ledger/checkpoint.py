@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -32,6 +32,14 @@ class SentBatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """A ledger that is older than the storage: its description, and the manifests it lacks."""
+
+    reason: str
+    manifests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Progress of a cycle, and what earlier attempts have uploaded since the last finalization.
 
@@ -46,10 +54,13 @@ class Checkpoint:
         replaced: Job IDs of batches that count no longer: of replaced checkpoints since the last
             finalization, and of batches that were sent again.
         unknown_since: Time of the earliest intent among those whose job ID was never recorded.
+        unknown_until: Time of the latest one.
         manifest: Name of the manifest of everything that was uploaded since ``generation``;
             ``None`` if it is unknown.
         closed: Whether the cycle was finalized.
         is_first: Whether Collibra did not know the synchronization before these uploads.
+        restored: Restore of the ledger before these uploads; it counts until a finalization of
+            ours.
     """
 
     generation: int
@@ -61,12 +72,14 @@ class Checkpoint:
     batches: tuple[SentBatch, ...] = ()
     replaced: tuple[str, ...] = ()
     unknown_since: datetime | None = None
+    unknown_until: datetime | None = None
     manifest: str | None = None
     closed: bool = False
     is_first: bool = False
+    restored: Restore | None = None
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
+    def from_bytes(cls, content: bytes) -> Checkpoint:
         """Read the output of :meth:`to_bytes`.
 
         Raises:
@@ -75,7 +88,7 @@ class Checkpoint:
         fields = json.loads(content)
         if not isinstance(fields, dict) or fields.pop("format", None) != FORMAT:
             raise ValueError(f"the format is not {FORMAT!r}")
-        return TypeAdapter(cls).validate_python(fields)
+        return _checkpoints.validate_python(fields)
 
     def to_bytes(self) -> bytes:
         """Return the checkpoint as JSON."""
@@ -130,7 +143,17 @@ class Checkpoint:
     @property
     def first_unknown_intent_on(self) -> datetime | None:
         """Time of the earliest batch intent without a known job; ``None`` if there is none."""
-        return _earliest(self.unknown_since, self.batches)
+        return min(_unknown_intents(self, self.batches), default=None)
+
+    @property
+    def last_unknown_intent_on(self) -> datetime | None:
+        """Time of the latest batch intent without a known job; ``None`` if there is none."""
+        return max(_unknown_intents(self, self.batches), default=None)
+
+    def with_lost_request(self, on: datetime) -> Checkpoint:
+        """Return the checkpoint with a batch request that may have created an unknown job."""
+        times = [on, *_unknown_intents(self, ())]
+        return replace(self, unknown_since=min(times), unknown_until=max(times))
 
     def _batches_by_number(self) -> dict[int, SentBatch]:
         return {batch.number: batch for batch in self.batches}
@@ -138,15 +161,18 @@ class Checkpoint:
 
 def _retired(checkpoint: Checkpoint, batches: tuple[SentBatch, ...]) -> dict[str, Any]:
     jobs = (batch.job_id for batch in batches if batch.job_id is not None)
+    unknown = _unknown_intents(checkpoint, batches)
     return {
         "replaced": tuple(dict.fromkeys((*checkpoint.replaced, *jobs))),
-        "unknown_since": _earliest(checkpoint.unknown_since, batches),
+        "unknown_since": min(unknown, default=None),
+        "unknown_until": max(unknown, default=None),
     }
 
 
-def _earliest(since: datetime | None, batches: tuple[SentBatch, ...]) -> datetime | None:
-    intents = [batch.intended_on for batch in batches if batch.job_id is None]
-    return min((each for each in (since, *intents) if each is not None), default=None)
+def _unknown_intents(checkpoint: Checkpoint, batches: tuple[SentBatch, ...]) -> list[datetime]:
+    intents = (batch.intended_on for batch in batches if batch.job_id is None)
+    times = (checkpoint.unknown_since, checkpoint.unknown_until, *intents)
+    return [each for each in times if each is not None]
 
 
 _checkpoints = TypeAdapter(Checkpoint)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
-
-from pydantic import TypeAdapter
 
 from collibra_tasks.ledger.evidence import MAX_EVIDENCE, evidence_digests
 from collibra_tasks.models import Job
 
-FORMAT = 2
-"""Version of the stored form. An entry with a higher number is unreadable here."""
-MAX_BYTES = 4_900
-"""Maximum size of a stored entry in bytes. Prefect keeps 5,000 characters of a variable."""
 MAX_MANIFESTS = 10
 """Maximum number of earlier cycles that may still be open before their content is unknown."""
-MAX_JOBS_BEFORE = 20
 MAX_NAME = 200
-MAX_REASON = 1_000
+UNKNOWN_MANIFEST = "unknown"
+"""Name in place of a manifest that does not exist: what Collibra may hold is unknown."""
 RESOLVED_WITHOUT_JOB = "resolved by a person"
 """Outcome of a finalization whose job cannot be read any more."""
 
@@ -81,7 +73,9 @@ class History:
             after failed finalizations, the cycles before. Empty if one of them is unknown.
         tracked_manifest: Name of the manifest of all assets that Collibra may still track,
             ignored and marked assets included.
+        shown_manifest: Name of the manifest of missing assets that approved plans have shown.
         may_still_be_open: Whether the last finalization failed, so its cycle may still be open.
+        other_batches: Number of batches by others in the last cycle.
     """
 
     finalized: bool = False
@@ -92,7 +86,9 @@ class History:
     evidence: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
     tracked_manifest: str | None = None
+    shown_manifest: str | None = None
     may_still_be_open: bool = False
+    other_batches: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +103,11 @@ class LedgerEntry:
         claim_id: Token of this claim.
         attempt: Token of the process and attempt that wrote the entry.
         content_digest: Digest of the uploaded content; ``None`` where batches came from elsewhere.
-        manifest: Name of the manifest of what Collibra may hold when this cycle ends.
+        manifest: Name of the manifest of what Collibra may hold when this cycle ends. Of a
+            finalization by others: the manifest of our own unfinished upload that it closed.
         tracked_manifest: Name of the manifest of all assets that Collibra may still track.
+        shown_manifest: Name of the manifest of missing assets that approved plans have shown;
+            ``None`` if this finalization did not change it.
         evidence: Short digests of the batch jobs that filled the cycle.
         unverified: Whether the finalization was sent without evidence.
         intended_on: Time of the intent by Collibra's clock.
@@ -119,6 +118,7 @@ class LedgerEntry:
         outcome: Last state and result of the job.
         failed: Whether the job did not end well. It may have done all, a part or nothing.
         plan_id: The approved plan that this finalization used up.
+        other_batches: Number of batches by others in the cycle.
         written_on: Time of the last write by the store's clock; not stored.
     """
 
@@ -137,6 +137,7 @@ class LedgerEntry:
     content_digest: str | None = None
     manifest: str | None = None
     tracked_manifest: str | None = None
+    shown_manifest: str | None = None
     evidence: tuple[str, ...] = ()
     unverified: bool = False
     intended_on: datetime | None = None
@@ -152,6 +153,7 @@ class LedgerEntry:
     outcome: str | None = None
     failed: bool = False
     plan_id: str | None = None
+    other_batches: int = 0
     resolution: ResolutionRecord | None = None
     history: History = field(default_factory=History)
     written_on: datetime | None = None
@@ -201,7 +203,10 @@ class LedgerEntry:
         """Return the summary that later entries are judged by."""
         if self.phase == Phase.WITHDRAWN:
             return self.history
-        evidence = dict.fromkeys((*self.evidence, *self.history.evidence))
+        history, removed = self.history, _has_removed(self)
+        evidence = dict.fromkeys((*self.evidence, *history.evidence))
+        tracked = self.tracked_manifest or history.tracked_manifest
+        shown = self.shown_manifest or history.shown_manifest
         return History(
             finalized=True,
             number=self.number,
@@ -209,89 +214,31 @@ class LedgerEntry:
             created_on=self.job_created_on or self.intended_on,
             job_id=self.job_id,
             evidence=tuple(evidence)[:MAX_EVIDENCE],
-            manifests=self._manifests(),
-            tracked_manifest=self._tracked_manifest(),
+            manifests=_name_manifests(self),
+            tracked_manifest=self.manifest if removed else tracked,
+            shown_manifest=None if removed else shown,
             may_still_be_open=self.failed,
+            other_batches=self.other_batches + (history.other_batches if self.failed else 0),
         )
 
-    def _manifests(self) -> tuple[str, ...]:
-        if self.origin == Origin.FOREIGN:
-            return self.history.manifests
-        if self.manifest is None:
-            return ()
-        if not self.failed or not self.history.finalized:
-            return (self.manifest,)
-        if not self.history.manifests:
-            return ()
-        manifests = tuple(dict.fromkeys((self.manifest, *self.history.manifests)))
-        return manifests if len(manifests) <= MAX_MANIFESTS else ()
 
-    def _tracked_manifest(self) -> str | None:
-        if self.strategy == "REMOVE_RESOURCES" and not self.failed and self.manifest:
-            return self.manifest
-        return self.tracked_manifest or self.history.tracked_manifest
+def _name_manifests(entry: LedgerEntry) -> tuple[str, ...]:
+    """Return the manifest of the entry's cycle, and earlier ones that may still apply.
 
-
-_entries = TypeAdapter(LedgerEntry)
-
-
-def entry_to_value(entry: LedgerEntry) -> dict[str, Any]:
-    """Return the stored form of an entry, cut to the size that a Prefect variable holds."""
-    short = replace(
-        entry,
-        flow_run_name=entry.flow_run_name and entry.flow_run_name[:MAX_NAME],
-        outcome=entry.outcome and entry.outcome[:MAX_NAME],
-        evidence=entry.evidence[:MAX_EVIDENCE],
-        jobs_before=entry.jobs_before[:MAX_JOBS_BEFORE],
-        resolution=entry.resolution and _cut_resolution(entry.resolution, MAX_REASON),
-    )
-    for smaller in (short, *_smaller(short)):
-        value = _dump(smaller)
-        if len(json.dumps(value).encode()) <= MAX_BYTES:
-            return value
-    return value
-
-
-def _dump(entry: LedgerEntry) -> dict[str, Any]:
-    value: dict[str, Any] = _entries.dump_python(
-        entry, mode="json", exclude={"written_on"}, exclude_none=True
-    )
-    return {"format": FORMAT, **value}
-
-
-def _smaller(entry: LedgerEntry) -> Iterable[LedgerEntry]:
-    """Yield shorter forms: long texts are cut first, then lists that only explain."""
-    resolution = entry.resolution and _cut_resolution(entry.resolution, 100)
-    entry = replace(entry, resolution=resolution, job_name=entry.job_name and entry.job_name[:60])
-    yield entry
-    history = replace(entry.history, evidence=entry.history.evidence[:10])
-    entry = replace(entry, history=history, jobs_before=entry.jobs_before[:3])
-    yield entry
-    entry = replace(entry, flow_run_name=None, outcome=entry.outcome and entry.outcome[:40])
-    yield entry
-    # Characters outside of ASCII need up to 12 bytes each.
-    resolution = entry.resolution and _cut_resolution(entry.resolution, 40)
-    yield replace(
-        entry, resolution=resolution, job_name=None, history=replace(history, evidence=())
-    )
-
-
-def _cut_resolution(record: ResolutionRecord, length: int) -> ResolutionRecord:
-    return replace(
-        record,
-        by=record.by[: min(length, 100)],
-        reason=record.reason[:length],
-        excluded_job_ids=record.excluded_job_ids[: min(length // 10, 10)],
-    )
-
-
-def entry_from_value(value: object, *, written_on: datetime | None = None) -> LedgerEntry:
-    """Return the entry of a stored value.
-
-    Raises:
-        ValueError: If the value is not an entry, or was written by a newer version.
+    A failed finalization may have done nothing. A finalization by others may have closed an upload
+    of ours or nothing of ours.
     """
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ValueError("it is not a ledger entry of this version")
-    fields = {name: each for name, each in value.items() if name != "format"}
-    return replace(_entries.validate_python(fields), written_on=written_on)
+    is_foreign, earlier = entry.origin == Origin.FOREIGN, entry.history.manifests
+    if entry.manifest is None:
+        return earlier if is_foreign else ()
+    if not entry.history.finalized or not (is_foreign or entry.failed):
+        return (entry.manifest,)
+    if not earlier:
+        return ()
+    manifests = tuple(dict.fromkeys((entry.manifest, *earlier)))
+    return manifests if len(manifests) <= MAX_MANIFESTS else ()
+
+
+def _has_removed(entry: LedgerEntry) -> bool:
+    """Whether Collibra tracks no asset any more that is missing from a known cycle."""
+    return entry.strategy == "REMOVE_RESOURCES" and not entry.failed and entry.manifest is not None

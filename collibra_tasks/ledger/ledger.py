@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import NoReturn
 from uuid import uuid4
 
 from collibra_tasks.errors import FinalizationRefusedError
-from collibra_tasks.ledger.entry import (
-    History,
-    LedgerEntry,
-    Phase,
-    entry_from_value,
-    entry_to_value,
-)
+from collibra_tasks.ledger.entry import History, LedgerEntry, Phase
+from collibra_tasks.ledger.entry_form import entry_from_value, entry_to_value
 from collibra_tasks.ledger.identity import resource_name
+from collibra_tasks.ledger.job_index import NO_SYNCHRONIZATION, JobIndex
 from collibra_tasks.ledger.store import Store, StoredValue, StoreUnavailableError
 
 MAX_KEPT_ENTRIES = 20
-MAX_INDEXED_JOBS = 200
 
 
 class Ledger:
@@ -42,6 +38,7 @@ class Ledger:
         self.environment = environment
         self.synchronization_id = synchronization_id
         self.tag = resource_name("ledger", environment, synchronization_id)
+        self._index = JobIndex(store, environment)
 
     def name_of(self, number: int) -> str:
         """Return the name of an entry's variable, as the Prefect UI shows it."""
@@ -53,19 +50,29 @@ class Ledger:
         Raises:
             FinalizationRefusedError: If the newest entry cannot be read.
         """
-        found = self.store.find(self.tag, limit=1)
+        found = self._find()
         return self._read(found[0]) if found else None
 
     def entries(self) -> list[LedgerEntry]:
         """Return the entries that are kept, newest first. Unreadable older entries are left out."""
         entries = []
-        for index, value in enumerate(self.store.find(self.tag)):
+        for index, value in enumerate(self._find()):
             try:
                 entries.append(self._read(value))
             except FinalizationRefusedError:
                 if index == 0:
                     raise
         return entries
+
+    def _find(self) -> list[StoredValue]:
+        """Return the stored entries, newest first; other variables with the tag do not count."""
+        found = [each for each in self.store.find(self.tag) if self._number_in(each.name)]
+        return sorted(found, key=lambda each: self._number_in(each.name), reverse=True)
+
+    def _number_in(self, name: str) -> int:
+        """Return the number in an entry's name; 0 if the name is no entry's."""
+        match = re.fullmatch(re.escape(self.tag) + r"-(\d{6,})", name)
+        return int(match[1]) if match else 0
 
     def claim(self, entry: LedgerEntry, *, generation: int, history: History) -> LedgerEntry | None:
         """Create entry ``generation + 1``; return ``None`` if that generation is not the newest.
@@ -92,7 +99,17 @@ class Ledger:
             raise lost
         if created:
             self._delete_unused(mine)
+        elif newest is None or newest.number < mine.number:
+            self._restore_tag(mine.number)
         return None
+
+    def _restore_tag(self, number: int) -> None:
+        """Write an entry again that has lost its tag, as by ``prefect variable set``."""
+        for kept in self.store.read([self.name_of(number)]):
+            if isinstance(kept.value, dict):
+                self.store.update(kept.name, kept.value, [self.tag])
+            else:
+                _refuse(kept.name, "it is no ledger entry")
 
     def _delete_unused(self, mine: LedgerEntry) -> None:
         """Delete an intent that is not the newest, unless a person has decided about it."""
@@ -105,7 +122,7 @@ class Ledger:
         """Write the progress of an entry."""
         self.store.update(self.name_of(entry.number), entry_to_value(entry), [self.tag])
         if entry.job_id is not None and entry.is_effective:
-            self._index(entry.job_id)
+            self._index.add(entry.job_id, self.synchronization_id)
 
     def update_unless_changed(self, before: LedgerEntry, after: LedgerEntry) -> bool:
         """Write an entry if the record still shows it as it was; return whether it was written."""
@@ -119,33 +136,22 @@ class Ledger:
         return True
 
     def owners_of(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """Return the synchronizations of this environment whose finalizations had these jobs."""
-        names = {self._index_name(each): each for each in job_ids}
-        if not names:
-            return {}
-        owners = {}
-        for kept in self.store.read(list(names)[:MAX_INDEXED_JOBS]):
-            if isinstance(kept.value, dict) and "synchronization_id" in kept.value:
-                owners[names[kept.name]] = str(kept.value["synchronization_id"])
-        return owners
+        """Return the owners of known jobs of this environment; see `JobIndex.owners_of`."""
+        return self._index.owners_of(job_ids)
 
-    def _index(self, job_id: str) -> None:
-        value: dict[str, Any] = {"synchronization_id": self.synchronization_id, "job_id": job_id}
-        with suppress(Exception):  # the store's; the index explains jobs, the entry is the record
-            self.store.create(self._index_name(job_id), value, ["collibra-job"])
-
-    def _index_name(self, job_id: str) -> str:
-        return resource_name("job", self.environment, job_id)
+    def explain_validation(self, job_id: str) -> None:
+        """Record a simulated import of ours, which belongs to no synchronization."""
+        self._index.add(job_id, NO_SYNCHRONIZATION)
 
     def _read(self, kept: StoredValue) -> LedgerEntry:
         try:
-            return entry_from_value(kept.value, written_on=kept.updated_on)
+            entry = entry_from_value(kept.value, written_on=kept.updated_on)
         except ValueError as error:
-            raise FinalizationRefusedError(
-                f"Nothing was sent: the ledger entry in the Prefect variable {kept.name} cannot be "
-                f"read ({_short(error)}). Correct the variable, or save its text elsewhere and "
-                f"delete it with: prefect variable unset {kept.name}."
-            ) from None
+            _refuse(kept.name, str(error).splitlines()[0])
+        owner = entry.synchronization_id
+        if (owner, entry.number) != (self.synchronization_id, self._number_in(kept.name)):
+            _refuse(kept.name, f"it is a copy of entry {entry.number} of {owner!r}")
+        return entry
 
     def _delete_old(self, mine: LedgerEntry) -> None:
         """Delete old entries; withdrawn entries that no person wrote explain nothing."""
@@ -159,5 +165,9 @@ class Ledger:
                 self.store.delete(self.name_of(entry.number))
 
 
-def _short(error: ValueError) -> str:
-    return str(error).splitlines()[0]
+def _refuse(name: str, cause: str) -> NoReturn:
+    raise FinalizationRefusedError(
+        f"Nothing was sent: the ledger entry in the Prefect variable {name} cannot be read "
+        f"({cause}). Correct the variable, or save its text elsewhere and delete it with: "
+        f"prefect variable unset {name}."
+    ) from None

@@ -23,6 +23,7 @@ from collibra_tasks.ledger.lock_epochs import Epoch, Epochs, LockHolder, Log
 from collibra_tasks.ledger.store import MissingValueError, Store, StoreUnavailableError
 from collibra_tasks.models import FlowRunInfo
 from collibra_tasks.options import Timing
+from collibra_tasks.wording import clock_time
 
 MAX_NAME_LENGTH: Final = 100
 MAX_RACES: Final = 10
@@ -193,9 +194,10 @@ class CycleLock:
                 raise self._overlap(blocker, timeout_seconds)
             if blocker is not None and blocker.number != waits_for:
                 waits_for = blocker.number
+                end = clock_time(remaining, self._clock.time())
                 self._log(
-                    f"Waiting up to {remaining:.0f} seconds for the lock of synchronization "
-                    f"{self._epochs.synchronization_id!r}: {blocker}."
+                    "Waiting for the lock of synchronization "
+                    f"{self._epochs.synchronization_id!r} until {end} at the latest: {blocker}."
                 )
             self._clock.sleep(min(self._timing.lock_poll, remaining))
 

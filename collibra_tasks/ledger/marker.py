@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from collibra_tasks.ledger.store import Store
 from collibra_tasks.ledger.stored_record import StoredRecord
 
@@ -19,6 +21,8 @@ class CycleMarker:
         storage: Storage block of its checkpoint; empty for the default folder.
         flow_run_name: Flow run that uploads.
         batch_count: Number of batches that were sent at least.
+        manifest: Name of the manifest of everything that was uploaded; ``None`` if it is unknown.
+        is_first: Whether Collibra did not know the synchronization before the upload.
     """
 
     generation: int
@@ -26,6 +30,8 @@ class CycleMarker:
     storage: str = ""
     flow_run_name: str | None = None
     batch_count: int = 0
+    manifest: str | None = None
+    is_first: bool = False
 
 
 class CycleMarkers(StoredRecord[CycleMarker]):
@@ -41,5 +47,8 @@ class CycleMarkers(StoredRecord[CycleMarker]):
     ) -> None:
         """Name the record; nothing is read."""
         super().__init__(
-            store, environment, synchronization_id, kind="cycle", record_type=CycleMarker, log=log
+            store, environment, synchronization_id, kind="cycle", adapter=_records, log=log
         )
+
+
+_records = TypeAdapter(CycleMarker)

@@ -15,6 +15,8 @@ from collibra_tasks.ledger.store import Store
 
 ID_IN_NAME = "{}"
 """Place of the synchronization ID in a learned name."""
+MAX_ID_LENGTH = 50
+"""Maximum length of a synchronization ID. Source: Import API (documented)."""
 MAX_PATTERNS = 10
 MAX_PATTERN_LENGTH = 200
 MAX_BOOK_BYTES = 4_500
@@ -38,13 +40,20 @@ class LearnedPattern:
         """Whether such a name contains the synchronization ID."""
         return ID_IN_NAME in self.name
 
+    @property
+    def has_text(self) -> bool:
+        """Whether a name contains more than the ID, so that it tells finalizations from others."""
+        return bool(self.name.replace(ID_IN_NAME, "").strip())
+
     def id_in(self, name: str | None) -> str | None:
         """Return the synchronization ID in a name that fits; ``None`` otherwise."""
         if not self.holds_id or not name:
             return None
         before, _, after = self.name.partition(ID_IN_NAME)
-        fits = name.startswith(before) and name.endswith(after)
-        return name[len(before) : len(name) - len(after)] or None if fits else None
+        if not (name.startswith(before) and name.endswith(after)):
+            return None
+        found = name[len(before) : len(name) - len(after)]
+        return found if 1 <= len(found) <= MAX_ID_LENGTH else None
 
 
 _patterns = TypeAdapter(list[LearnedPattern])

@@ -30,6 +30,7 @@ from collibra_tasks.ledger.store import (
     StoredValue,
     StoreUnavailableError,
 )
+from collibra_tasks.wording import clock_time
 
 IMPORT_LIMIT: Final = 8
 """Number of imports that a tenant runs at once. Source: Concurrent import (documented)."""
@@ -37,6 +38,8 @@ LEASE_SECONDS: Final = 60.0
 """Lease of an import slot; a killed flow run occupies it for so long. Prefect's minimum."""
 MAX_LEASE_SECONDS: Final = 90.0
 """Wait after which a slot of a killed flow run is free."""
+SHORT_WAIT_SECONDS: Final = 5.0
+"""Wait for a slot that is not logged."""
 
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
@@ -238,7 +241,7 @@ class ImportSlots:
                 f"Only one batch at a time: {count} slots of {self.name} did not become free."
             )
         try:
-            self._occupy(stack, 1, wait_seconds)
+            self._occupy_one(stack, wait_seconds)
         except TimeoutError:
             raise FinalizationRefusedError(
                 f"Upload not started: no slot of the concurrency limit {self.name} became free "
@@ -246,6 +249,16 @@ class ImportSlots:
                 f"run: prefect global-concurrency-limit update {self.name} --active-slots 0"
             ) from None
         return 1
+
+    def _occupy_one(self, stack: ExitStack, wait_seconds: float) -> None:
+        """Occupy one slot; a wait for it is logged."""
+        short = min(SHORT_WAIT_SECONDS, wait_seconds)
+        with suppress(TimeoutError):
+            self._occupy(stack, 1, short)
+            return
+        end = clock_time(wait_seconds - short, time.time())
+        self._log(f"Waiting for a slot of {self.name} until {end} at the latest.")
+        self._occupy(stack, 1, wait_seconds - short)
 
     def _occupy(self, stack: ExitStack, count: int, seconds: float) -> None:
         slots = concurrency(

@@ -34,6 +34,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._elapsed
 
+    def time(self) -> float:
+        return self.now().timestamp()
+
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from collibra_tasks.cycle.baseline import UNKNOWN_UPLOADS, Baseline
@@ -200,7 +201,7 @@ def test_load_baseline_failed_finalization() -> None:
 
 
 def test_load_baseline_interrupted_upload_is_not_compared_with() -> None:
-    """Assets of an upload that nobody finalized are no assets of the last cycle."""
+    """Assets of an upload that was not finalized are no assets of the last cycle."""
     world = World()
     world.synchronize(numbered(20))
     crash_during_upload(world, 40)
@@ -276,3 +277,231 @@ def test_compared_with_uploads_counts_them_as_previous() -> None:
         row.asset for row in baseline.compared_with_uploads(manifest_of("b")).previous or ()
     ]
     assert baseline is baseline.compared_with_uploads(manifest_of("a", "b"))
+
+
+def learn_the_name(world: World) -> None:
+    """Run a cycle of another synchronization, which teaches the name of finalization jobs."""
+    storage, world.storage = world.storage, MemoryStorage(world.clock)
+    world.synchronize(numbered(5), synchronization_id="teaches-the-name")
+    world.storage = storage
+    world.clock.advance(60)
+
+
+def taught_world() -> World:
+    """Return a world that knows the name of finalization jobs, with no cycle of its own yet."""
+    world = World()
+    learn_the_name(world)
+    return world
+
+
+def finalize_by_hand(world: World) -> None:
+    world.sandbox.finalize_by_hand("nightly", strategy="IGNORE")
+    world.clock.advance(60)
+
+
+def crash_in_approved_upload(world: World, count: int) -> None:
+    """Approve a plan whose run ends after its batch was sent."""
+    refusal(world, count)
+    number = world.record.plans[-1].number
+    run = world.new_run()
+    world.storage.crash_before("write_checkpoint", skip=2)
+    options = CycleOptions(accept_missing_count=number, accept_reason="checked in Collibra")
+    try:
+        world.synchronize(numbered(count), run=run, options=options)
+    except CrashError:
+        world.ended_runs.add(run.id)
+        world.clock.advance(120)
+        return
+    raise AssertionError("the process did not crash")
+
+
+def test_load_baseline_known_synchronization_after_an_approved_upload() -> None:
+    """An approved upload that was not finalized approves no other source."""
+    world = World()
+    world.import_batch(numbered(500))
+    world.sandbox.finalize_by_hand("nightly", strategy="IGNORE")
+    world.clock.advance(60)
+    crash_in_approved_upload(world, 400)
+
+    assert "Collibra knows this synchronization" in refusal(world, 20)
+    assert world.sandbox.finalizations == 0
+
+
+def test_load_baseline_foreign_finalization_closes_an_approved_upload() -> None:
+    """A source asks if Collibra knew more than the upload that others closed."""
+    world = World()
+    world.import_batch(numbered(500))
+    finalize_by_hand(world)
+    crash_in_approved_upload(world, 400)
+    learn_the_name(world)
+    finalize_by_hand(world)
+
+    text = refusal(world, 390)
+
+    assert "manifest of the last finalized cycle cannot be read" in text
+
+
+def test_load_baseline_foreign_finalization_and_a_lost_manifest() -> None:
+    """An upload that others closed and whose manifest is lost asks."""
+    world = taught_world()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 500)
+    checkpoint = world.storage.read_checkpoint()
+    assert checkpoint is not None
+    assert checkpoint.manifest is not None
+    del world.storage.manifests[checkpoint.manifest]
+    finalize_by_hand(world)
+
+    assert "cannot be read" in refusal(world, 20)
+
+
+def test_load_baseline_foreign_finalization_and_a_lost_checkpoint() -> None:
+    """An upload that others closed and whose record is lost asks."""
+    world = taught_world()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 500)
+    world.storage.forget_checkpoint()
+    world.storage.manifests = {
+        name: kept for name, kept in world.storage.manifests.items() if kept[0].asset_count < 500
+    }
+    finalize_by_hand(world)
+
+    assert "cannot be read" in refusal(world, 20)
+
+
+def test_load_baseline_foreign_finalization_and_two_interrupted_uploads() -> None:
+    """An upload that others closed is compared with until a finalization of ours."""
+    world = taught_world()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 500)
+    finalize_by_hand(world)
+    crash_during_upload(world, 490)
+
+    assert "480 of 500" in refusal(world, 20)
+
+
+def test_load_baseline_foreign_finalization_recorded_elsewhere() -> None:
+    """Without the storage, the marker on the Prefect server names what others closed."""
+    world = taught_world()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 500)
+    finalize_by_hand(world)
+    storage, world.storage = world.storage, MemoryStorage(world.clock)
+    found = world.synchronize_or_error(numbered(20))  # by a worker with another storage
+    assert isinstance(found, FinalizationRefusedError)
+    world.storage = storage
+
+    text = refusal(world, 20)
+
+    assert "480 of 500" in text
+    assert "cannot be read" not in text
+
+
+def test_load_baseline_restored_ledger_and_an_approved_upload() -> None:
+    """An approval after a restore is used up by a finalization, not by an upload."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restore()
+    crash_in_approved_upload(world, 490)
+
+    text = refusal(world, 20)
+
+    assert "480 of 500" in text
+    assert "restored" in text
+
+
+def test_load_baseline_restored_ledger_and_a_second_upload() -> None:
+    """An approval after a restore survives a second upload, because the plan stays the same."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(50))
+    world.clock.advance(86_400)
+    restore()
+    refusal(world, 50)
+    world.sandbox.call_next(
+        lambda: world.sandbox.add_foreign_job(name="Cleanup: nightly"),
+        on="batch",
+        before_commit=False,
+    )
+
+    approve(world, 50, 0)
+
+    assert world.sandbox.finalizations == 3
+
+
+def test_load_baseline_lost_checkpoint_and_an_approved_upload() -> None:
+    """An approval of unknown uploads is used up by a finalization, not by another upload."""
+    world = World()
+    world.synchronize(numbered(20))
+    crash_during_upload(world, 30)
+    world.storage.forget_checkpoint()
+    crash_in_approved_upload(world, 20)
+
+    assert "their record is lost" in refusal(world, 20)
+
+
+def test_load_baseline_failed_finalization_and_a_lost_manifest() -> None:
+    """The content of Collibra stays unknown through the cycle after a failed finalization."""
+    world = World()
+    world.synchronize(numbered(20))
+    lost = list(world.storage.manifests)
+    world.sandbox.end_jobs_as("ERROR")
+    world.synchronize_or_error(numbered(24))
+    world.clock.advance(60)
+    for name in lost:
+        del world.storage.manifests[name]
+    refusal(world, 24)
+    approve(world, 24, world.record.plans[-1].number)
+    world.clock.advance(60)
+
+    assert "cannot be read" in refusal(world, 24)
+
+
+def test_load_baseline_restored_storage() -> None:
+    """A storage from before the last cycle lacks that cycle's manifest, so the run asks."""
+    world = World()
+    world.synchronize(numbered(20))
+    restore = world.storage.save()
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restore()
+
+    assert "manifest of the last finalized cycle cannot be read" in refusal(world, 20)
+
+
+def test_load_baseline_storage_restored_from_the_middle_of_a_cycle() -> None:
+    """A storage from the middle of the last cycle cannot hide what that cycle held."""
+    world = World()
+    world.synchronize(numbered(20))
+    restores: list[Callable[[], None]] = []
+    world.sandbox.call_next(
+        lambda: restores.append(world.storage.save()), on="batch", before_commit=False
+    )
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    restores[0]()
+
+    assert "480 of 500" in refusal(world, 20)
+    assert world.synchronize(numbered(500)).succeeded
+
+
+def test_load_baseline_restored_ledger_and_storage() -> None:
+    """After a restore of both, the cycles since then were closed by others, so the run asks."""
+    world = World()
+    world.synchronize(numbered(20))
+    restores = [world.store.save(), world.storage.save()]
+    world.clock.advance(86_400)
+    world.synchronize(numbered(500))
+    world.clock.advance(86_400)
+    for restore in restores:
+        restore()
+
+    assert "the last cycle held 1 batches by others" in refusal(world, 20)

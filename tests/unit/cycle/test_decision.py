@@ -120,9 +120,68 @@ def test_accept_missing_count_left_in_the_parameters() -> None:
     assert world.sandbox.finalizations == 2
 
 
+def test_accept_missing_count_used_up(world: World) -> None:
+    """A number whose plan was finalized before is ignored, and the log says so."""
+    refuse(world, 10)
+    world.synchronize(numbered(10), options=accepting(10))
+
+    refuse(world, 5, options=accepting(10))
+
+    assert any("its approval is used up" in line for line in world.log)
+
+
+@pytest.mark.parametrize("is_caller", [False, True], ids=["same run", "same caller"])
+def test_accept_missing_count_retried(world: World, is_caller: bool) -> None:  # noqa: FBT001
+    """A run that showed the plan itself approves nothing when it, or its caller, is retried."""
+    run = world.new_run()
+    refuse(world, 10, run=run, options=accepting(10))
+    changes = {"root_id": run.root_id} if is_caller else {"id": run.id, "root_id": run.id}
+
+    error = refuse(world, 10, run=world.new_run(attempt=2, **changes), options=accepting(10))
+
+    assert "this flow run itself was the first to show plan" in str(error)
+    assert "start a new flow run, not a retry" in str(error)
+    assert world.synchronize(numbered(10), options=accepting(10)).succeeded
+
+
+def test_accept_missing_count_of_a_plan_that_was_shown_again(world: World) -> None:
+    """A later run that shows the same plan does not replace the first one that showed it."""
+    first = world.new_run()
+    refuse(world, 10, run=first)
+    second = world.new_run()
+    refuse(world, 10, run=second)
+
+    refuse(world, 10, run=first, options=accepting(10))
+    assert world.synchronize(numbered(10), run=second, options=accepting(10)).succeeded
+
+
+def test_accept_missing_count_of_a_changed_plan_with_ask(world: World) -> None:
+    """A number for a plan that is another one now refuses, also where a person may be asked."""
+    refuse(world, 10)
+
+    error = refuse(world, 9, options=accepting(10, on_guard=OnGuard.ASK))
+
+    assert "the plan is now another one" in str(error)
+    assert world.prompt.plans == []
+
+
+def test_accept_missing_count_in_a_resumed_run(world: World) -> None:
+    """A run that resumes after its question is decided by the response, not by its number."""
+    run, options = world.new_run(), accepting(10, on_guard=OnGuard.ASK)
+    world.prompt.responses = [None]
+    refuse(world, 10, run=run, options=options)
+    world.prompt.responses = [ApprovalInput(10, "dropped")]
+
+    again = world.new_run(id=run.id, root_id=run.id)
+
+    assert world.synchronize(numbered(10), run=again, options=options).succeeded
+    assert len(world.prompt.plans) == 2
+
+
 def test_accept_missing_count_without_a_loss(world: World) -> None:
-    """A number that nobody needs changes nothing."""
+    """A number that no plan needs changes nothing, and the log says so."""
     assert world.synchronize(numbered(19), options=accepting(7)).succeeded
+    assert any("accept_missing_count=7 is ignored" in line for line in world.log)
 
 
 def test_accept_missing_count_cannot_approve_an_empty_cycle(world: World) -> None:
@@ -162,7 +221,7 @@ def test_ask_refuses(world: World, response: ApprovalInput | None) -> None:
 
 
 def test_ask_within_the_limits(world: World) -> None:
-    """Nobody is asked about a plan within the limits."""
+    """A plan within the limits is no question to a person."""
     world.synchronize(numbered(19), options=ASK)
 
     assert world.prompt.plans == []

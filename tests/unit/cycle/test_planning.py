@@ -15,7 +15,12 @@ from collibra_tasks.cycle.validation import Validation, validate_content
 from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.ledger.entry import Phase
 from collibra_tasks.ledger.plans import ShownPlans
-from collibra_tasks.models import MISSING_FROM_SOURCE, FinalizationRequest, FinalizationStrategy
+from collibra_tasks.models import (
+    MISSING_FROM_SOURCE,
+    FinalizationRequest,
+    FinalizationStrategy,
+    FlowRunInfo,
+)
 from collibra_tasks.options import CycleOptions, RemovalLimits, SourceOptions
 from collibra_tasks.sources.opening import open_source
 from tests.support.sessions import NIGHTLY, World, numbered, tables
@@ -38,13 +43,14 @@ class PlanningWorld(World):
         status_id: str = MISSING_FROM_SOURCE,
         evicts: bool = False,
         validate: bool = False,
+        run: FlowRunInfo | None = None,
     ) -> PlanPreview:
         """Plan a cycle, with Collibra's own check of the content if ``validate`` is true."""
         request = FinalizationRequest(NIGHTLY, FinalizationStrategy(strategy), status_id)
         with (
             open_source(commands, SourceOptions()) as opened,
             opened.scan(log=self.log.append) as content,
-            self.session() as session,
+            self.session(run) as session,
         ):
             plans = ShownPlans(self.store, session.environment.key, NIGHTLY, log=self.log.append)
             preview = make_plan(
@@ -138,6 +144,21 @@ def test_make_plan_can_be_approved(world: PlanningWorld) -> None:
 
     assert not plan.allowed
     assert 2 == world.sandbox.finalizations
+
+
+def test_make_plan_of_the_same_caller_approves_nothing(world: PlanningWorld) -> None:
+    """A program that plans and approves in one flow run approves what no person has seen."""
+    world.synchronize(numbered(20))
+    caller = world.new_run()
+    plan = world.plan(numbered(10), run=world.new_run(root_id=caller.id))
+
+    options = CycleOptions(accept_missing_count=plan.number, accept_reason="automatic")
+    error = world.synchronize_or_error(
+        numbered(10), run=world.new_run(root_id=caller.id), options=options
+    )
+
+    assert isinstance(error, FinalizationRefusedError)
+    assert "start a new flow run" in str(error)
 
 
 def test_make_plan_empty_source_is_refused(world: PlanningWorld) -> None:
@@ -254,7 +275,7 @@ def test_validate_content_rejected_command() -> None:
 
     assert world.validation is not None
     (reason,) = world.validation.reasons
-    assert reason.startswith("Collibra rejected 1 commands: first commands, index 0 (")
+    assert reason.startswith("Collibra rejected 1 command: first commands, index 0 (")
     assert "t1" in reason
     assert set() == world.sandbox.asset_names()
 

@@ -66,7 +66,7 @@ def test_upload_failed_batch() -> None:
     assert isinstance(error, JobIncompleteError)
     assert "Batch 2" in str(error)
     assert "index 7" in str(error)
-    assert "First of 1" in str(error)
+    assert "1 command failed; first: Data Warehouse > Sales schema > odd: " in str(error)
     assert world.sandbox.finalizations == 1
     assert COMPLETE <= world.sandbox.asset_names()
 
@@ -79,7 +79,7 @@ def test_upload_several_failed_commands() -> None:
 
     error = fail(world, commands, options=options)
 
-    assert "First of 2" in str(error)
+    assert "2 commands failed; first: Data Warehouse > Sales schema > odd 1: " in str(error)
     rows = world.record.failed_commands
     assert [row["where"].rpartition(" ")[2] for row in rows] == ["3", "4"]
     assert ["odd" in row["identifier"] for row in rows] == [True, True]

@@ -517,3 +517,72 @@ def test_finalize_empty_home(world: FinalizationWorld) -> None:
     with pytest.raises(FinalizationRefusedError, match="no shared Prefect server"):
         world.finalize()
     assert world.sent == 2
+
+
+def test_finalize_lost_entry_of_ours(world: FinalizationWorld) -> None:
+    """A finalization whose ledger entry was deleted closed its cycle: its batches are void."""
+    batch = world.batch()
+    world.finalize(batch)
+    newest = max(each for each in world.store.snapshot() if "ledger" in each)
+    world.store.delete(newest)
+    with pytest.raises(FinalizationRefusedError):
+        world.finalize(batch)
+    assert world.sent == 2
+    assert world.finalize(world.batch()).succeeded
+
+
+def test_finalize_set_aside_job_ends_later(world: FinalizationWorld) -> None:
+    """A finalization that was set aside and ends after new batches has closed their cycle."""
+    earlier = world.batch()
+    world.sandbox.run_jobs_for(10**7)
+    with pytest.raises(JobTimedOutError):
+        world.finalize(earlier, wait_seconds=60)
+    world.resolve("set_aside", job_id=world.entry().job_id)
+    world.sandbox.run_jobs_for(0)
+    batch = world.batch()
+    world.sandbox.finish_jobs()
+    world.clock.advance(2)
+    with pytest.raises(FinalizationRefusedError):
+        world.finalize(batch)
+    assert world.sent == 2
+    assert world.finalize(world.batch()).succeeded
+
+
+@pytest.mark.parametrize("field", ["evidence", "replaced"])
+@pytest.mark.parametrize("taught", [True, False])
+def test_finalize_script_lists_its_finalization(field: str, *, taught: bool) -> None:
+    """A script that lists all its job IDs, its finalization included, is refused."""
+    world = FinalizationWorld()
+    if taught:
+        world.teach()
+    batch, closing = world.batch(), world.curl()
+    sent = world.sent
+    listed = (batch, closing) if field == "evidence" else (batch,)
+    replaced = (closing,) if field == "replaced" else ()
+    with pytest.raises(FinalizationRefusedError):
+        world.finalize(*listed, replaced_batch_job_ids=replaced)
+    assert world.sent == sent
+
+
+def test_finalize_next_night_after_killed_run(world: FinalizationWorld) -> None:
+    """A job that ended while nobody followed it is not the result of the next cycle."""
+    start_slow(world, world.batch())
+    world.clock.advance(86_400)
+    world.batch("t1")
+    job = world.finalize(allow_unverified_cycle=True)
+    assert job.id == world.entry().job_id
+    assert world.sent == 3
+
+
+@pytest.mark.parametrize("on_overlap", [OnOverlap.FAIL, OnOverlap.SKIP])
+def test_finalize_foreign_running_without_wait(
+    world: FinalizationWorld, on_overlap: OnOverlap
+) -> None:
+    """With fail and skip, a running finalization by others ends the run."""
+    batch = world.batch()
+    world.sandbox.run_jobs_for(5000)
+    foreign = world.curl()
+    with pytest.raises(OverlapError) as found:
+        world.finalize(batch, on_overlap=on_overlap)
+    assert found.value.job_id == foreign
+    assert world.sent == 1

@@ -19,6 +19,8 @@ from collibra_tasks.models import Job
 NOW = "2026.7"
 NAMED = LearnedPattern(name="Finalization of {} (sync)", release=NOW)
 SILENT = LearnedPattern(name="Import", release=NOW)
+BARE = LearnedPattern(name="{}", release=NOW)
+OLD: dict[str, object] = {"release": "2026.10"}
 
 
 def context(*patterns: LearnedPattern, **facts: object) -> SearchContext:
@@ -46,6 +48,12 @@ def context(*patterns: LearnedPattern, **facts: object) -> SearchContext:
         (Job(id="j", name="Import"), {"patterns": (SILENT,)}, "doubtful"),
         (Job(id="j", name="Import 2"), {"patterns": (SILENT,)}, "not ours"),
         (Job(id="j"), {"patterns": (LearnedPattern(name="", release=NOW),)}, "doubtful"),
+        (Job(id="j", name="sales"), {"patterns": (BARE,)}, "foreign finalization"),
+        (Job(id="j", name="Import"), {"patterns": (BARE, SILENT)}, "doubtful"),
+        (Job(id="j", name="Export"), {"patterns": (BARE,)}, "not ours"),
+        (Job(id="j", name="Finalization of " + "x" * 51 + " (sync)"), OLD, "doubtful"),
+        (Job(id="j", name="Finalization of sales (sync)", type="DELTA_INGESTION"), {}, "not ours"),
+        (Job(id="j", name="Finalization of sales (sync)"), {"owned_elsewhere": {"j"}}, "not ours"),
     ],
 )
 def test_classify_job_each_row(job: Job, facts: dict[str, object], job_class: str) -> None:

@@ -6,14 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from collibra_tasks.finalization.job_list import MAX_PAGES, read_job_list
 from collibra_tasks.finalization.job_matching import JobClass
-from collibra_tasks.finalization.job_search import (
-    MAX_PAGES,
-    JobSearch,
-    find_new_jobs,
-    read_job_list,
-    search_jobs,
-)
+from collibra_tasks.finalization.job_search import JobSearch, find_new_jobs, search_jobs
 from collibra_tasks.ledger.entry import History
 from tests.support.finalizations import FinalizationWorld
 
@@ -53,7 +48,7 @@ def test_search_jobs_lost_finalization(world: FinalizationWorld) -> None:
     """A list without the last known finalization is incomplete."""
     job_id = world.teach()
     world.sandbox.lose_job(job_id)
-    assert search(world).blind == "the last known finalization is not in the job list"
+    assert search(world).blind == "the last known job is not in the job list"
 
 
 def test_search_jobs_lost_old_finalization(world: FinalizationWorld) -> None:

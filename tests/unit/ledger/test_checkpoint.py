@@ -29,7 +29,7 @@ def checkpoint(*batches: SentBatch) -> Checkpoint:
 
 
 def test_from_bytes_restores_everything() -> None:
-    """What was written is read back, dates and intents without a job included."""
+    """A checkpoint is read back as it was written, dates and intents without a job included."""
     written = checkpoint(batch(1, "j1", succeeded=True), batch(2))
 
     assert written == Checkpoint.from_bytes(written.to_bytes())
@@ -104,8 +104,23 @@ def test_replaced_by_keeps_what_was_uploaded() -> None:
     )
 
 
-def test_first_unknown_intent_on_is_the_earliest() -> None:
-    """The job list has to be searched from the earliest intent without a known job."""
+def test_unknown_intents_of_batches() -> None:
+    """A job without a known batch may have appeared from the earliest to the latest intent."""
     unknown = checkpoint(batch(1, "j1"), batch(2), batch(3))
+    known = checkpoint(batch(1, "j1"))
 
     assert NOON + timedelta(minutes=2) == unknown.first_unknown_intent_on
+    assert NOON + timedelta(minutes=3) == unknown.last_unknown_intent_on
+    assert (None, None) == (known.first_unknown_intent_on, known.last_unknown_intent_on)
+
+
+def test_with_lost_request_extends_the_unknown_intents() -> None:
+    """Lost requests stay on record with the first and the last time, also after a new attempt."""
+    first = checkpoint(batch(1, "j1")).with_lost_request(NOON)
+    again = first.with_lost_request(NOON + timedelta(hours=1))
+    later = again.replaced_by(content_digest="c2", token="t2")
+
+    assert (NOON, NOON + timedelta(hours=1)) == (
+        later.first_unknown_intent_on,
+        later.last_unknown_intent_on,
+    )

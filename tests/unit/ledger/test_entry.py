@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from collibra_tasks.ledger.entry import (
-    MAX_BYTES,
     MAX_MANIFESTS,
     History,
     LedgerEntry,
@@ -18,10 +17,10 @@ from collibra_tasks.ledger.entry import (
     Phase,
     Resolution,
     ResolutionRecord,
-    entry_from_value,
-    entry_to_value,
 )
+from collibra_tasks.ledger.entry_form import MAX_BYTES, entry_from_value, entry_to_value
 from collibra_tasks.ledger.evidence import MAX_EVIDENCE, evidence_digests, short_digests
+from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.models import Job
 from tests.support.memory_store import START
 
@@ -37,6 +36,11 @@ def entry_of(**changes: Any) -> LedgerEntry:
         "deadline_on": START + timedelta(seconds=200),
     }
     return LedgerEntry(**(fields | changes))
+
+
+def long_name(number: int) -> str:
+    """Return the longest name that a manifest has on a storage block."""
+    return f"{resource_name('cycle', 'e' * 200, 'w' * 50)}/manifest-{number:016d}.tsv.gz"
 
 
 DONE = Job(id="f1", state="COMPLETED", result="SUCCESS", created_on=START, ended_on=START)
@@ -91,7 +95,9 @@ def test_entry_to_value_fits(letter: str) -> None:
     history = History(
         finalized=True,
         evidence=evidence[:MAX_EVIDENCE],
-        manifests=tuple(f"manifest-{number:016d}" for number in range(MAX_MANIFESTS)),
+        manifests=tuple(long_name(number) for number in range(MAX_MANIFESTS)),
+        tracked_manifest=long_name(2),
+        shown_manifest=long_name(3),
         job_id="0" * 36,
         finalized_on=START,
         created_on=START,
@@ -110,8 +116,9 @@ def test_entry_to_value_fits(letter: str) -> None:
         root_flow_run_id="0" * 36,
         plan_id="0" * 64,
         content_digest="0" * 64,
-        manifest="manifest-0123456789abcdef",
-        tracked_manifest="manifest-0123456789abcdef",
+        manifest=long_name(1),
+        tracked_manifest=long_name(2),
+        shown_manifest=long_name(3),
     ).with_job(
         Job(id="1" * 36, name=letter * 4800, type="IMPORT", created_on=START, ended_on=START)
     )
@@ -203,3 +210,41 @@ def test_with_job_keeps_what_is_known() -> None:
     again = entry.with_job(Job(id="f1"))
     assert (again.job_name, again.job_type, again.job_created_on) == ("n", "IMPORT", START)
     assert again.phase == Phase.SENT
+
+
+def test_to_history_foreign_finalization_of_an_upload() -> None:
+    """A finalization by others adds the upload that it closed to what Collibra may hold."""
+    foreign = entry_of(
+        origin=Origin.FOREIGN,
+        phase=Phase.ENDED,
+        manifest="upload",
+        history=History(finalized=True, manifests=("last",)),
+    )
+
+    assert foreign.to_history().manifests == ("upload", "last")
+    first = replace(foreign, history=History())
+    assert first.to_history().manifests == ("upload",)
+
+
+def test_to_history_foreign_finalization_of_unknown_content() -> None:
+    """Unknown content stays unknown after a finalization by others, whatever it closed."""
+    foreign = entry_of(
+        origin=Origin.FOREIGN,
+        phase=Phase.ENDED,
+        manifest="upload",
+        history=History(finalized=True),
+    )
+
+    assert foreign.to_history().manifests == ()
+
+
+def test_to_history_shown_manifest() -> None:
+    """Assets that approved plans have shown count until a removal of a known cycle succeeded."""
+    history = History(finalized=True, shown_manifest="before")
+    entry = entry_of(phase=Phase.ENDED, manifest="m", history=history)
+
+    assert entry.to_history().shown_manifest == "before"
+    assert replace(entry, shown_manifest="now").to_history().shown_manifest == "now"
+    removing = replace(entry, strategy="REMOVE_RESOURCES", shown_manifest="now")
+    assert removing.to_history().shown_manifest is None
+    assert replace(removing, failed=True).to_history().shown_manifest == "now"

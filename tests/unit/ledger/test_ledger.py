@@ -35,7 +35,8 @@ def ledger(store: MemoryStore) -> Ledger:
 
 
 def claim(ledger: Ledger, generation: int) -> LedgerEntry:
-    entry = ledger.claim(NEW, generation=generation, history=History())
+    new = replace(NEW, synchronization_id=ledger.synchronization_id)
+    entry = ledger.claim(new, generation=generation, history=History())
     assert entry is not None
     return entry
 
@@ -158,6 +159,66 @@ def test_newest_unreadable(store: MemoryStore, ledger: Ledger) -> None:
         ledger.newest()
     with pytest.raises(FinalizationRefusedError):
         ledger.entries()
+
+
+@pytest.mark.parametrize("suffix", ["", "-note", "-zzz", "-000001-copy", "-1", "-x000009"])
+def test_newest_beside_variables_of_a_person(
+    store: MemoryStore, ledger: Ledger, suffix: str
+) -> None:
+    """A person's variable that carries the ledger's tag neither hides an entry nor locks out."""
+    store.put(ledger.tag + suffix, "a note", [ledger.tag])
+    assert ledger.newest() is None
+    first = claim(ledger, 0)
+    newest = ledger.newest()
+    assert newest is not None
+    assert newest.claim_id == first.claim_id
+    assert len(ledger.entries()) == 1
+    assert claim(ledger, 1).number == 2
+
+
+def test_newest_copied_entry(store: MemoryStore, ledger: Ledger) -> None:
+    """A copy of an older entry under a higher number is named, and is not the newest entry."""
+    claim(ledger, 0)
+    copy = store.snapshot()[ledger.name_of(1)]
+    store.put(ledger.name_of(7), copy, [ledger.tag])
+    with pytest.raises(FinalizationRefusedError, match="copy of entry 1"):
+        ledger.newest()
+    store.remove(ledger.name_of(7))
+    assert claim(ledger, 1).number == 2
+
+
+def test_claim_number_that_lost_its_tag(store: MemoryStore, ledger: Ledger) -> None:
+    """An entry that a person wrote again without its tag is found at the next claim."""
+    first = claim(ledger, 0)
+    name = ledger.name_of(1)
+    store.put(name, store.snapshot()[name])
+    assert ledger.newest() is None
+    assert ledger.claim(NEW, generation=0, history=History()) is None
+    newest = ledger.newest()
+    assert newest is not None
+    assert newest.claim_id == first.claim_id
+    assert claim(ledger, 1).number == 2
+
+
+def test_claim_number_of_a_note(store: MemoryStore, ledger: Ledger) -> None:
+    """A note without a tag under the name of the next entry is named as the cause."""
+    store.put(ledger.name_of(1), "a note")
+    with pytest.raises(FinalizationRefusedError, match=f"variable unset {ledger.name_of(1)}"):
+        ledger.claim(NEW, generation=0, history=History())
+
+
+def test_owners_of_validation(store: MemoryStore, ledger: Ledger) -> None:
+    """A simulated import of ours is found by its job ID, and belongs to no synchronization."""
+    Ledger(store, "tenant.example", "weekly").explain_validation("v1")
+    assert ledger.owners_of(["v1"]) == {"v1": ""}
+
+
+def test_owners_of_many_jobs(store: MemoryStore, ledger: Ledger) -> None:
+    """The owners of any number of jobs are one request, for the first ones."""
+    ledger.update(claim(ledger, 0).with_job(Job(id="f1")))
+    before = store.request_count
+    assert ledger.owners_of(["f1", *(f"j{number}" for number in range(5000))]) == {"f1": "nightly"}
+    assert store.request_count == before + 1
 
 
 def test_entries_unreadable_older(store: MemoryStore, ledger: Ledger) -> None:

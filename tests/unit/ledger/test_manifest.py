@@ -61,6 +61,18 @@ def test_to_bytes_shows_names() -> None:
     assert "DW > Sales > T1\tDW > Sales\tDW\ta.csv" == text.splitlines()[1]
 
 
+@given(names=st.lists(NAMES, min_size=1, max_size=5))
+def test_from_bytes_restores_the_name_beside_a_label(names: list[str]) -> None:
+    """The name of an asset that is identified by ID is a further column, only where it is known."""
+    rows = [AssetRow(f"id {n}", "D", "C", "a", name) for n, name in enumerate(names)]
+
+    manifest = Manifest.from_bytes(Manifest.from_rows(rows).to_bytes())
+
+    assert rows == list(manifest)
+    lines = gzip.decompress(manifest.to_bytes()).decode("utf-8").splitlines()[1:]
+    assert [4 if name else 3 for name in names] == [line.count("\t") for line in lines]
+
+
 def test_from_rows_counts_and_files() -> None:
     """Assets, other commands and source files are recorded."""
     rows = [row("a", "2.csv"), row("b", "1.csv"), row("c", "2.csv"), row("d")]
