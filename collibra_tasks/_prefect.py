@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from prefect import runtime
+from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_logger
+from prefect.states import Failed
 from prefect.tasks import Task
 
-from collibra_tasks.errors import BusyError, FinalizationRefusedError, may_retry
+from collibra_tasks.errors import (
+    BusyError,
+    CollibraError,
+    FinalizationRefusedError,
+    may_retry,
+)
 from collibra_tasks.models import FlowRunInfo
 from collibra_tasks.options import Timing
+from collibra_tasks.wording import clock_time
 
+Result = TypeVar("Result")
+
+COMMON_TAG: Final = "collibra"
+STEP: Final = "collibra-step"
+STEP_LINES: Final = ("Finished in state", "Task run failed with state")
+"""Beginnings of Prefect's lines about the end of a step. The second one has an empty traceback."""
+MAX_STATE_MESSAGE_LENGTH: Final = 1_000
+"""Maximum length of a state message, in characters."""
 API_POLL_SECONDS: Final = 2.0
 RETRY_DELAYS_SECONDS: Final = (2.0, 5.0, 15.0, 45.0)
 
@@ -50,6 +68,76 @@ READ_TASK: Final[dict[str, Any]] = {
 """Options of tasks that only read from Collibra."""
 WRITE_TASK: Final[dict[str, Any]] = READ_TASK | {"retry_condition_fn": _retry_write}
 """Options of tasks that change something in Collibra."""
+
+
+def shorten_message(text: str) -> str:
+    """Return a text that is short enough for a state message."""
+    limit = MAX_STATE_MESSAGE_LENGTH
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Whether a log line is not Prefect's own line about a step, which has a line of its own."""
+    is_step = getattr(record, "task_name", None) == STEP
+    return not (is_step and str(record.msg).startswith(STEP_LINES))
+
+
+def run_step(name: str, step: Callable[[], Result]) -> Result:
+    """Run a function as a task run, in this thread and without retries; return its result.
+
+    The Prefect UI then shows the steps of a flow run as a timeline. An expected error fails the
+    task run without a traceback in the log, and is raised unchanged.
+
+    Args:
+        name: Name of the task run.
+        step: Function of the step; it is called once.
+    """
+    if runtime.flow_run.get_id() is None:
+        return step()
+    get_logger("task_runs").addFilter(_is_worth_reading)  # a second time has no effect
+    results: list[Result] = []
+    errors: list[CollibraError] = []
+
+    @task(
+        name=STEP,
+        task_run_name=name.replace("{", "{{").replace("}", "}}"),
+        cache_policy=NO_CACHE,
+        retries=0,
+        persist_result=False,
+    )
+    def run() -> State[Any] | None:
+        try:
+            results.append(step())
+        except CollibraError as error:
+            errors.append(error)
+            return Failed(message=shorten_message(str(error)))
+        return None
+
+    state = run(return_state=True)
+    for error in errors:
+        raise error
+    if not results:  # an error of the program, which Prefect has logged
+        state.result()
+    return results[0]
+
+
+def tag_flow_run(flow_run_id: str | None, names: Iterable[str]) -> None:
+    """Add the tag *collibra* and further tags to a flow run; errors are not raised.
+
+    Deployments do not know the synchronization of a flow run, so the tags are added at run time.
+
+    Args:
+        flow_run_id: ID of the flow run; ``None`` outside of one.
+        names: Further tags; empty ones are left out.
+    """
+    if flow_run_id is None:
+        return
+    # Tags only help to find flow runs. Whatever fails here must not end one.
+    with suppress(Exception), get_client(sync_client=True) as client:
+        present = client.read_flow_run(UUID(flow_run_id)).tags
+        wanted = [each for each in dict.fromkeys((COMMON_TAG, *names)) if each]
+        if missing := [each for each in wanted if each not in present]:
+            client.update_flow_run(UUID(flow_run_id), tags=[*present, *missing])
 
 
 def current_flow_run() -> FlowRunInfo:
@@ -116,6 +204,7 @@ def wait_for_api(
     *,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.time,
 ) -> None:
     """Wait for the Prefect API to become available again, at most ``timing.api_absence``.
 
@@ -127,15 +216,17 @@ def wait_for_api(
         timing: Maximum wait.
         monotonic: Clock of the wait, in seconds.
         sleep: Function that waits for a number of seconds.
+        now: Clock of the log line, in seconds since 1970.
     """
     deadline = monotonic() + timing.api_absence
     logged = False
     with get_client(sync_client=True) as client:
         while client.api_healthcheck() is not None and monotonic() < deadline:
             if not logged:
+                end = clock_time(timing.api_absence, now())
                 log(
-                    "The Prefect API is not available. Waiting for it, at most "
-                    f"{timing.api_absence:,g} seconds; no result is lost."
+                    f"The Prefect API is not available. Waiting for it until {end} at the latest; "
+                    "no result is lost."
                 )
                 logged = True
             sleep(API_POLL_SECONDS)

@@ -125,12 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check = check_connection(
         settings, synchronization_id=options.synchronization_id, status_id=options.status_id
     )
-    sys.stdout.writelines(f"{_format(row)}\n" for row in check.rows)
+    sys.stdout.writelines(f"{row}\n" for row in check.rows)
     return 0 if check.ok else 1
-
-
-def _format(row: CheckRow) -> str:
-    return f"{'ok  ' if row.ok else 'FAIL'} {row.name}: {row.finding} {row.next_step}".rstrip()
 
 
 def _read_options(arguments: Sequence[str] | None) -> argparse.Namespace:

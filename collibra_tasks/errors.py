@@ -33,11 +33,13 @@ class CollibraError(Exception):
         safe_to_repeat: Whether a write that ended with this error may be sent again. True only
             where Collibra cannot have acted.
         transient: Whether repeating a read may help.
+        part: Part of the connection that failed: ``token`` or ``certificate``; otherwise empty.
         job_id: ID of the job in question, or ``None``.
     """
 
     safe_to_repeat = False
     transient = False
+    part = ""
 
     def __init__(self, message: str, *, job_id: str | None = None) -> None:
         """Store the message and the job ID."""

@@ -16,11 +16,11 @@ MAX_CONCURRENT_BATCHES: Final = 8
 MIN_APPROVAL_SECONDS: Final = 60
 
 FileFormat = Literal["json", "jsonl", "csv", "excel"]
-
+_Character = Annotated[str, Field(min_length=1, max_length=1)]
 _Count = Annotated[int, Field(ge=0)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
-_FORM = ConfigDict(use_attribute_docstrings=True)
-# Run forms show the docstring below each field as its help text.
+_FORM = ConfigDict(use_attribute_docstrings=True, field_title_generator=lambda name, _: name)
+# Run forms show the name of each field, and the docstring below it as its help text.
 
 
 class OnOverlap(StrEnum):
@@ -56,11 +56,11 @@ class CsvOptions:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _FORM
-    separator: str = ";"
+    separator: _Character = ";"
     """One character between two cells."""
-    quote: str = '"'
+    quote: _Character = '"'
     """One character around a cell."""
-    escape: str = ""
+    escape: Annotated[str, Field(max_length=1)] = ""
     """One character before a quote inside a quoted cell. Empty: only doubled quotes."""
     header_row: bool = True
     """Whether the first row holds the column names."""

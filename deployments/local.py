@@ -30,10 +30,18 @@ ROOT = Path(__file__).parent.parent
 DEPLOYMENT = "synchronize-source/local"
 SERVE = """
 from prefect import serve
+from flows.check_tenant import check_tenant
 from flows.finalize_synchronization import finalize_synchronization
+from flows.plan_synchronization import plan_synchronization
 from flows.resolve_finalization import resolve_finalization
 from flows.synchronize_source import synchronize_source
-flows = (synchronize_source, finalize_synchronization, resolve_finalization)
+flows = (
+    synchronize_source,
+    plan_synchronization,
+    finalize_synchronization,
+    resolve_finalization,
+    check_tenant,
+)
 serve(*[flow.to_deployment("local", tags=["collibra"]) for flow in flows])
 """
 SYNCHRONIZATION = "warehouse-nightly"

@@ -1,21 +1,30 @@
 """Flow that checks connection, rights and setup, and writes nothing to Collibra."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import Field
 
 from collibra_tasks import MISSING_FROM_SOURCE, CollibraCredentials, failed_state
+from collibra_tasks._prefect import shorten_message, tag_flow_run
 from collibra_tasks.check import check_connection, render_check
 from collibra_tasks.cycle.forms import StatusId
 from collibra_tasks.errors import CollibraError
+from collibra_tasks.finalization.tasks import find_log
 from collibra_tasks.ledger.identity import resource_name
 
 
-@flow(name="check-tenant", flow_run_name="check tenant", retries=0)
+def _name_flow_run() -> str:
+    credentials = runtime.flow_run.get_parameters().get("credentials")
+    host = urlsplit(getattr(credentials, "base_url", "")).netloc
+    return f"check {host or 'tenant'}"
+
+
+@flow(name="check-tenant", flow_run_name=_name_flow_run, retries=0)
 def check_tenant(
     credentials: CollibraCredentials,
     synchronization_id: Annotated[str, Field(max_length=50)] = "",
@@ -35,11 +44,15 @@ def check_tenant(
     check = check_connection(
         credentials, synchronization_id=synchronization_id, status_id=missing_asset_status_id
     )
+    tag_flow_run(runtime.flow_run.get_id(), (synchronization_id, check.environment))
+    log = find_log()
+    for row in check.rows:
+        log(str(row))
     create_markdown_artifact(
         render_check(check),
         key=resource_name("check", check.environment),
-        description=check.sentence[:1_000],
+        description=shorten_message(check.sentence),
     )
     if not check.ok:
         return failed_state(CollibraError(check.sentence))
-    return Completed(message=check.sentence, data=check.rows)
+    return Completed(message=shorten_message(check.sentence), data=check.rows)

@@ -90,7 +90,8 @@ def finalize_synchronization(
                 wait_seconds=wait_seconds,
             )
             report.job_id = job.id
-            report.job = wait_for_job(credentials, job.id, wait_seconds=wait_seconds)
+            follow = wait_for_job.with_options(task_run_name="wait for finalization")
+            report.job = follow(credentials, job.id, wait_seconds=wait_seconds)
     except OverlapError as error:
         is_skipped = on_overlap == OnOverlap.SKIP
         return skipped_state(report.receipt) if is_skipped else failed_state(error)

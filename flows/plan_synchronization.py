@@ -15,11 +15,10 @@ from collibra_tasks import (
     failed_state,
     plan_cycle,
 )
+from collibra_tasks._prefect import shorten_message
 from collibra_tasks.cycle.forms import GuardLimits, SourceReading, StatusId, SynchronizationId
 from collibra_tasks.cycle.plan_report import plan_sentence
 from collibra_tasks.errors import CollibraError
-
-MAX_MESSAGE_LENGTH = 1_000
 
 
 @flow(
@@ -86,4 +85,4 @@ def plan_synchronization(
         )
     except CollibraError as error:
         return failed_state(error)
-    return Completed(message=plan_sentence(plan)[:MAX_MESSAGE_LENGTH], data=plan)
+    return Completed(message=shorten_message(plan_sentence(plan)), data=plan)

@@ -83,7 +83,8 @@ def _follow(credentials: CollibraCredentials, entry: LedgerEntry, wait_seconds: 
         missing_asset_status_id=entry.missing_asset_status_id,
     ) as report:
         report.job_id = entry.job_id
-        report.job = wait_for_job(credentials, str(entry.job_id), wait_seconds=wait_seconds)
+        follow = wait_for_job.with_options(task_run_name="wait for finalization")
+        report.job = follow(credentials, str(entry.job_id), wait_seconds=wait_seconds)
 
 
 def _describe(entry: LedgerEntry | None) -> State[Any]:

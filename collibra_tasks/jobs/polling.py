@@ -22,6 +22,7 @@ from collibra_tasks.errors import (
 )
 from collibra_tasks.models import Job
 from collibra_tasks.options import Timing
+from collibra_tasks.wording import clock_time
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,17 @@ Submitted = TypeVar("Submitted")
 PAUSE_GROWTH: Final = 1.5
 MIN_BUSY_PAUSE_SECONDS: Final = 1.0
 MAX_SHOWN_MESSAGE: Final = 500
+LONG_WAIT_SECONDS: Final = 15.0
+"""Length of a wait after which a log line says for what it is, and until when."""
+REMINDER_SECONDS: Final = 600.0
+"""Time between two such lines."""
 
 
 class Clock(Protocol):
     """A clock that can also wait; the module ``time`` is one."""
+
+    def time(self) -> float:
+        """Return seconds since 1970."""
 
     def monotonic(self) -> float:
         """Return seconds that never decrease."""
@@ -53,6 +61,8 @@ def wait_for_job(
     timing: Timing = Timing(),  # noqa: B008 - a frozen value
     clock: Clock = time,
     log: Log = logger.info,
+    name: str = "",
+    watch: Callable[[Job], object] = lambda _: None,
 ) -> Job:
     """Read a job until it has ended, with or without success.
 
@@ -65,7 +75,9 @@ def wait_for_job(
         wait_seconds: Maximum wait in seconds, 0 or more; the job is read at least once.
         timing: Pauses between two reads, and the grace for a job that is not found.
         clock: Clock of the wait.
-        log: Function that logs progress.
+        log: Function that logs errors of single reads, and a wait of 15 seconds or more.
+        name: What the job does, for the log; such as ``batch 3 of 12``.
+        watch: Function that receives the job after each read.
 
     Returns:
         The ended job; `error_for_job` returns whether it succeeded.
@@ -84,14 +96,18 @@ def wait_for_job(
     """
     deadline = clock.monotonic() + wait_seconds
     poller = _JobPoller(fetch, job_id, timing.job_not_found_grace, log)
+    reminder = _Reminder(name, clock, clock.time() + wait_seconds, log)
     pause = min(timing.job_first_pause, timing.job_max_pause)
     while True:
         started = clock.monotonic()
         job = poller.poll(clock)
+        if job is not None:
+            watch(job)
         if job is not None and job.ended:
             return job
         if started >= deadline:
             raise poller.timed_out(wait_seconds)
+        reminder.remind(job_id, poller.last_state)
         wanted = max(pause, poller.requested_pause)
         clock.sleep(max(0.0, min(wanted, deadline - clock.monotonic())))
         pause = min(pause * PAUSE_GROWTH, timing.job_max_pause)
@@ -126,7 +142,7 @@ class _JobPoller:
             self.log(f"Job {self.job_id}: {error} The job is read again.")
             return None
         self.not_found_since = None
-        self._log_change(_describe_progress(job))
+        self.last_state = describe_state(job)
         return job
 
     def timed_out(self, wait_seconds: float) -> JobTimedOutError:
@@ -149,15 +165,29 @@ class _JobPoller:
                 job_id=self.job_id,
             ) from error
 
-    def _log_change(self, state: str) -> None:
-        if state != self.last_state:
-            self.last_state = state
-            self.log(f"Job {self.job_id}: {state}")
+
+class _Reminder:
+    """Log lines of a long wait: for which job, and until when."""
+
+    def __init__(self, name: str, clock: Clock, until: float, log: Log) -> None:
+        self._name, self._clock, self._until, self._log = name, clock, until, log
+        self._next = clock.monotonic() + LONG_WAIT_SECONDS
+
+    def remind(self, job_id: str, state: str) -> None:
+        """Log a line if the wait has been long, and another one every ten minutes."""
+        if self._clock.monotonic() < self._next:
+            return
+        self._next = self._clock.monotonic() + REMINDER_SECONDS
+        now = self._clock.time()
+        end = clock_time(self._until - now, now)
+        subject = f"{self._name}, job {job_id}" if self._name else f"job {job_id}"
+        self._log(f"Waiting for {subject} ({state}), until {end} at the latest.")
 
 
-def _describe_progress(job: Job) -> str:
+def describe_state(job: Job) -> str:
+    """Return the state of a job in words: state and result, or state and progress."""
     if job.ended:
-        return ", ".join(word for word in (job.state, job.result) if word)
+        return " with ".join(word for word in (job.state, job.result) if word)
     percent = "" if job.progress_percentage is None else f", {job.progress_percentage:g}%"
     return f"{job.state or 'no state'}{percent}"
 
@@ -232,7 +262,7 @@ def retry_while_busy(
             pause = max(MIN_BUSY_PAUSE_SECONDS, pause)
             if clock.monotonic() + pause > deadline:
                 raise _too_long(error, pause, limit) from error
-            log(f"{error} The request is sent again in {pause:,g} seconds.")
+            log(f"{error} The request is sent again at {clock_time(pause, clock.time())}.")
             clock.sleep(pause)
 
 

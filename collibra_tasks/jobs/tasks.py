@@ -10,6 +10,7 @@ from collibra_tasks import _prefect
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.jobs import polling
+from collibra_tasks.jobs.polling import describe_state
 from collibra_tasks.jobs.results import fetch_job_error
 from collibra_tasks.models import Job
 from collibra_tasks.options import Timing
@@ -51,6 +52,7 @@ def wait_for_job(
             job = polling.wait_for_job(
                 client.get_job, job_id, wait_seconds=wait_seconds, timing=timing, log=log.info
             )
+            log.info("Job %s ended as %s.", job_id, describe_state(job))
             if error := fetch_job_error(client, job):
                 raise error
     except CollibraError:

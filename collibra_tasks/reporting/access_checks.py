@@ -17,6 +17,8 @@ from collibra_tasks.errors import (
     NotFoundError,
     RefusedError,
 )
+from collibra_tasks.finalization.job_list import MAX_PAGES
+from collibra_tasks.finalization.job_matching import batch_id_of
 from collibra_tasks.models import Account, Job, find_synchronization_id_faults
 from collibra_tasks.reporting.connection_checks import CheckRow, green, red, run_check
 
@@ -63,6 +65,7 @@ class AccessChecks:
             yield run_check(
                 "Synchronization", lambda: self._check_synchronization(synchronization_id)
             )
+            yield run_check("Job list", lambda: self._search_batch(synchronization_id))
         if status_id:
             yield run_check("Status", lambda: self._check_status(status_id))
 
@@ -111,6 +114,28 @@ class AccessChecks:
                 continue
             return f"The results of job {job.id} can be read."
         return "Not checked, because no visible job has results."
+
+    def _search_batch(self, synchronization_id: str) -> str:
+        """Search the last batch as a cycle does; a list that ends before it hides other jobs."""
+        for number, page in enumerate(self._iter_pages(), start=1):
+            for job in page:
+                if batch_id_of(job) == synchronization_id:
+                    return f"The job list reaches back to the last batch, job {job.id}."
+            if number >= MAX_PAGES:
+                raise CollibraError(
+                    f"The newest {MAX_PAGES} pages of the job list hold no batch of "
+                    f"{synchronization_id!r}, so that jobs by others may remain unseen. Run the "
+                    "synchronization more often, or use an account that sees fewer jobs."
+                )
+        return f"The whole job list was read; it holds no batch of {synchronization_id!r}."
+
+    def _iter_pages(self) -> Iterator[list[Job]]:
+        try:
+            yield from self.client.iter_job_pages()
+        except AccessDeniedError:
+            if self.account is None:
+                raise
+            yield from self.client.iter_job_pages(user_id=self.account.id)
 
     def _check_synchronization(self, synchronization_id: str) -> str:
         if faults := find_synchronization_id_faults(synchronization_id):

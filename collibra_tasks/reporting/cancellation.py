@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.logging.loggers import flow_run_logger
@@ -65,7 +66,8 @@ def read_on_cancel(parameters: dict[str, Any]) -> OnCancel:
 
 def _load_credentials(value: Any) -> CollibraCredentials:  # noqa: ANN401 - a stored parameter
     if isinstance(value, dict) and "$ref" in value:
-        return cast("CollibraCredentials", CollibraCredentials.load_from_ref(value["$ref"]))
+        # CollibraCredentials.load_from_ref takes the whole slug, type/name, for the name.
+        return cast("CollibraCredentials", Block.load_from_ref(value["$ref"]))
     return CollibraCredentials.model_validate(value)
 
 

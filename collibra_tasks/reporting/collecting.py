@@ -24,8 +24,20 @@ def collect_facts(receipt: Receipt, session: Session) -> Receipt:
         session: Access to Collibra and the ledger.
     """
     environment = session.environment
-    receipt = replace(receipt, environment=environment.key, base_url=environment.base_url)
+    receipt = replace(
+        receipt,
+        environment=environment.key,
+        base_url=environment.base_url,
+        notes=(*_take_notes(session, receipt), *receipt.notes),
+    )
     return _add_job(_add_account(_add_ledger(receipt, session), session), session)
+
+
+def _take_notes(session: Session, receipt: Receipt) -> list[str]:
+    """Return the remarks of the session that the receipt does not have, and forget them."""
+    notes = [note for note in session.notes if note not in receipt.notes]
+    session.notes.clear()
+    return notes
 
 
 def _add_ledger(receipt: Receipt, session: Session) -> Receipt:
@@ -37,7 +49,9 @@ def _add_ledger(receipt: Receipt, session: Session) -> Receipt:
     except CollibraError:
         return replace(receipt, not_sent=False)
     if entry is None or not _was_sent_by(entry, session.flow_run.id):
-        return receipt
+        # A flow run records its entry before the request, so without one it has sent nothing.
+        is_certain = receipt.stopped and session.flow_run.id is not None
+        return replace(receipt, not_sent=receipt.not_sent or is_certain)
     return replace(receipt, not_sent=False, job_id=entry.job_id)
 
 

@@ -11,12 +11,20 @@ from urllib.request import getproxies
 
 from collibra_tasks.api.auth import read_expiry
 from collibra_tasks.api.client import CollibraClient
-from collibra_tasks.errors import AccessDeniedError, BusyError, CollibraError, NotFoundError
+from collibra_tasks.errors import (
+    AccessDeniedError,
+    BusyError,
+    CollibraError,
+    NotFoundError,
+    NotSentError,
+)
 from collibra_tasks.ledger.identity import resolve_environment
 from collibra_tasks.models import Account, ApplicationInfo
 from collibra_tasks.settings import CollibraConnection
 
 MAX_CLOCK_DIFFERENCE_SECONDS: Final = 60.0
+PARTS: Final = {"": "Connection", "token": "Authentication", "certificate": "TLS certificate"}
+"""Name of the check for each part of the connection that an error names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +42,11 @@ class CheckRow:
     ok: bool
     finding: str
     next_step: str = ""
+
+    def __str__(self) -> str:
+        """Return the row as one line."""
+        mark = "ok  " if self.ok else "FAIL"
+        return f"{mark} {self.name}: {self.finding} {self.next_step}".rstrip()
 
 
 def green(name: str, finding: str) -> CheckRow:
@@ -80,7 +93,12 @@ class ConnectionChecks:
     def run(self) -> Iterator[CheckRow]:
         """Yield the rows; the first failure of connection or authentication is the last row."""
         yield self._check_proxy()
-        for check in (self._check_expiry, self._check_reachability, self._check_authentication):
+        for check in (
+            self._check_expiry,
+            self._check_reachability,
+            self._check_tls,
+            self._check_authentication,
+        ):
             row = check()
             yield row
             if not row.ok:
@@ -119,22 +137,26 @@ class ConnectionChecks:
 
     def _check_reachability(self) -> CheckRow:
         """Read the application info; a refusal also proves that Collibra was reached."""
-        name = "Connection"
         try:
             self.info = self.client.get_application_info()
         except (AccessDeniedError, BusyError, NotFoundError) as error:
-            if _is_about_token(error):
-                return red("Authentication", error)
+            if error.part:
+                return red(PARTS[error.part], error)
         except CollibraError as error:
-            return red("Authentication" if _is_about_token(error) else name, error)
-        return green(name, f"{self.connection.base_url} responds; {self._describe_tls()}.")
+            # Without a token URL of its own, an unreachable token endpoint is Collibra itself.
+            is_host = isinstance(error, NotSentError) and error.transient
+            if error.part == "token" and is_host and not self.connection.token_url:
+                return red(PARTS[""], error)
+            return red(PARTS[error.part], error)
+        return green(PARTS[""], f"{self.connection.base_url} responds.")
 
-    def _describe_tls(self) -> str:
+    def _check_tls(self) -> CheckRow:
+        name = PARTS["certificate"]
         if self.connection.base_url.startswith("http:"):
-            return "http on this machine, without TLS"
+            return green(name, "The connection is http on this machine, without TLS.")
         bundle = self.connection.ca_bundle
-        trusted = f"by the certificates in {bundle}" if bundle else "by public certificates"
-        return f"its TLS certificate is verified {trusted}"
+        trusted = f"the certificates in {bundle}" if bundle else "public certificates"
+        return green(name, f"The chain of the certificate is verified by {trusted}.")
 
     def _check_authentication(self) -> CheckRow:
         name, way = "Authentication", self.connection.auth_type
@@ -167,10 +189,6 @@ class ConnectionChecks:
                 "Synchronize this machine's clock with NTP."
             )
         return f"Collibra's clock differs by {difference:,.0f} seconds."
-
-
-def _is_about_token(error: CollibraError) -> bool:
-    return "get an access token" in str(error) or "COLLIBRA_TOKEN" in str(error)
 
 
 def _host_of(url: str) -> str:

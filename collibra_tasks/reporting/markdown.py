@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from collibra_tasks.models import AssetRow, FinalizationStrategy, ImportFailure, ImportSummary
-from collibra_tasks.reporting.receipts import Receipt
+from collibra_tasks.reporting.receipts import VERBS, Receipt, describe_difference
 
 MAX_SHOWN_FAILURES: Final = 50
 MAX_SHOWN_MISSING: Final = 100
@@ -34,7 +34,7 @@ def render_receipt(
     parts = [
         f"# {_headline(receipt)}",
         _request_sentence(receipt),
-        *(f"> {_one_line(note)}" for note in receipt.notes),
+        *(f"> {_one_line(note)}" for note in _list_notes(receipt)),
         render_table(("", ""), _list_facts(receipt)),
         _render_chart(receipt, earlier_counts),
         _render_counters(receipt.summary) if receipt.job_id else "",
@@ -62,6 +62,10 @@ def _request_sentence(receipt: Receipt) -> str:
     return f"{receipt.strategy.value}: {effect}."
 
 
+def _list_notes(receipt: Receipt) -> list[str]:
+    return [note for note in (*receipt.notes, describe_difference(receipt)) if note]
+
+
 def _list_facts(receipt: Receipt) -> list[tuple[str, str]]:
     duration = receipt.duration_seconds
     name = receipt.environment or receipt.base_url
@@ -80,6 +84,11 @@ def _list_facts(receipt: Receipt) -> list[tuple[str, str]]:
         ("Assets in the previous cycle", _format_count(receipt.previous_count)),
         ("New assets", _format_count(receipt.new_count)),
         ("Missing assets", _format_count(receipt.missing_count)),
+        ("Missing since earlier cycles", _format_count(receipt.older_missing_count or None)),
+        (
+            f"{VERBS[receipt.strategy].capitalize()}, as Collibra reported",
+            _format_count(receipt.reported_count) if receipt.succeeded else None,
+        ),
         ("Plan", f"`{receipt.plan_id}`" if receipt.plan_id else None),
         ("Batches of this cycle", ", ".join(f"`{job}`" for job in receipt.batch_job_ids)),
     ]

@@ -14,45 +14,64 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from collibra_tasks.jobs.polling import describe_state
+from collibra_tasks.models import Job
+from collibra_tasks.wording import count_of
+
 MAX_SHOWN_COMMANDS: Final = 1_000
+UPLOAD_PERCENT: Final = 90.0
+"""Part of the bar that the batches fill; the finalization fills the rest."""
+MIN_SECONDS_BETWEEN_UPDATES: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
 
 class ProgressArtifact:
-    """Progress of the upload of a cycle, as the Prefect UI shows it.
+    """Progress of a cycle, as the Prefect UI shows it: reading, batches, finalization.
 
     Example:
         ```python
-        progress = ProgressArtifact(resource_name("progress", environment.key, "nightly"), 12_000)
+        progress = ProgressArtifact(resource_name("progress", environment.key, "nightly"))
+        progress.show_reading(5_000)
+        progress.begin_upload(12_000)
         progress.update(sent=1, done=1, failed=0, commands=5_000)
+        progress.show_finalization(job)
         ```
     """
 
-    def __init__(
-        self, key: str, total: int, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, key: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Create the artifact.
 
         Args:
             key: Key of the artifact.
-            total: Number of commands in the cycle, 0 or more.
             monotonic: Clock of the rate, in seconds.
         """
-        self._total, self._monotonic, self._start = total, monotonic, monotonic()
+        self._total, self._monotonic, self._start = 0, monotonic, monotonic()
+        self._updated, self._shown = self._start, ""
         self._artifact_id: UUID | None = None
         try:
             self._artifact_id = cast(
-                "UUID",
-                create_progress_artifact(
-                    0.0, key=key, description=f"No batch sent yet; {total:,} commands."
-                ),
+                "UUID", create_progress_artifact(0.0, key=key, description="Reading the source.")
             )
         except Exception:  # noqa: BLE001 - the Prefect API may be down; the cycle continues
             _log.debug("Progress artifact %s not created.", key, exc_info=True)
 
+    def show_reading(self, records: int) -> None:
+        """Show how many records of the source were read; not more often than every two seconds."""
+        if self._monotonic() - self._updated >= MIN_SECONDS_BETWEEN_UPDATES:
+            self._show(0.0, f"Reading the source: {count_of(records, 'record')} so far.")
+
+    def begin_upload(self, total: int) -> None:
+        """Show that the source was read.
+
+        Args:
+            total: Number of commands in the cycle, 0 or more.
+        """
+        self._total, self._start = total, self._monotonic()
+        self._show(0.0, f"Source read: {count_of(total, 'command')}. No batch sent yet.")
+
     def update(self, *, sent: int, done: int, failed: int, commands: int) -> None:
-        """Show the progress so far.
+        """Show the progress of the upload.
 
         Args:
             sent: Number of sent batches.
@@ -60,14 +79,26 @@ class ProgressArtifact:
             failed: Number of failed batches.
             commands: Number of imported commands.
         """
-        if self._artifact_id is None:
+        percent = min(UPLOAD_PERCENT, round(UPLOAD_PERCENT * commands / max(self._total, 1), 1))
+        batches = f"Batches: {sent:,} sent, {done:,} imported, {failed:,} failed."
+        self._show(percent, f"{batches} {self._rate(commands)}")
+
+    def show_finalization(self, job: Job) -> None:
+        """Show the state of the finalization job."""
+        share = 100.0 if job.ended else min(99.0, job.progress_percentage or 0.0)
+        percent = round(UPLOAD_PERCENT + (100 - UPLOAD_PERCENT) * share / 100, 1)
+        self._show(percent, f"Finalization: job {job.id} {describe_state(job)}.")
+
+    def finish(self, description: str) -> None:
+        """Show the end of a flow run that finalizes nothing."""
+        self._show(100.0, description)
+
+    def _show(self, percent: float, description: str) -> None:
+        if self._artifact_id is None or description == self._shown:
             return
-        percent = min(100.0, round(100 * commands / max(self._total, 1), 1))
-        description = f"Batches: {sent:,} sent, {done:,} imported, {failed:,} failed. "
+        self._updated, self._shown = self._monotonic(), description
         try:
-            update_progress_artifact(
-                self._artifact_id, percent, description=description + self._rate(commands)
-            )
+            update_progress_artifact(self._artifact_id, percent, description=description)
         except Exception:  # noqa: BLE001 - as above
             _log.debug("Progress artifact not updated.", exc_info=True)
 
@@ -89,7 +120,7 @@ def show_failed_commands(
         key: Key of the artifact.
         description: Title; empty for a general one with the count.
     """
-    count = f"{len(rows):,} commands that Collibra did not import"
+    count = f"{count_of(len(rows), 'command')} that Collibra did not import"
     show_table(rows[:MAX_SHOWN_COMMANDS], key, description or count)
 
 

@@ -15,7 +15,7 @@ from collibra_tasks.errors import (
     RefusedError,
     SourceError,
 )
-from collibra_tasks.jobs.results import Results
+from collibra_tasks.jobs.results import Results, describe_failures
 from collibra_tasks.models import (
     AssetRow,
     Counters,
@@ -24,6 +24,7 @@ from collibra_tasks.models import (
     ImportSummary,
     Job,
 )
+from collibra_tasks.wording import count_of
 
 VERBS: Final = {
     FinalizationStrategy.REMOVE_RESOURCES: "deleted",
@@ -62,11 +63,13 @@ class Receipt:
         summary: Collibra's counters of the job.
         failures: Errors that Collibra recorded, possibly truncated.
         not_sent: Whether this flow run certainly finalized nothing.
+        stopped: Whether a signal stopped this flow run, such as a cancellation.
         notes: Remarks and the message of the error, one sentence or more each.
         plan_id: ID of the removal plan.
         asset_count: Number of assets in the cycle, by the plan.
         previous_count: Number of assets in the previous cycle, by the plan.
         missing_count: Number of missing assets, by the plan.
+        older_missing_count: Number of assets that earlier cycles left behind, by the plan.
         new_count: Number of new assets, by the plan.
         missing_rows: Missing assets, possibly truncated.
 
@@ -94,11 +97,13 @@ class Receipt:
     summary: ImportSummary | None = None
     failures: tuple[ImportFailure, ...] = ()
     not_sent: bool = False
+    stopped: bool = False
     notes: tuple[str, ...] = ()
     plan_id: str | None = None
     asset_count: int | None = None
     previous_count: int | None = None
     missing_count: int | None = None
+    older_missing_count: int = 0
     new_count: int | None = None
     missing_rows: tuple[AssetRow, ...] = ()
 
@@ -106,6 +111,15 @@ class Receipt:
     def succeeded(self) -> bool:
         """Whether everything was committed; COMPLETED alone does not prove it."""
         return (self.state, self.result) == ("COMPLETED", "SUCCESS")
+
+    @property
+    def reported_count(self) -> int | None:
+        """Number of assets that Collibra deleted or marked, by its summary; ``None`` if unknown."""
+        if self.summary is None or self.strategy == FinalizationStrategy.IGNORE:
+            return None
+        assets = self.summary.counters.get("ASSET", Counters())
+        is_removal = self.strategy == FinalizationStrategy.REMOVE_RESOURCES
+        return assets.removed if is_removal else assets.updated
 
     @property
     def duration_seconds(self) -> float | None:
@@ -147,27 +161,47 @@ def describe_error(error: BaseException, job_id: str | None = None) -> str:
         return _describe_stop(error, job_id)
     if not isinstance(error, CollibraError):
         return f"{type(error).__name__}: {error}"
-    return f"{error}{_describe_failures(error)}" if isinstance(error, JobError) else str(error)
+    if not isinstance(error, JobError):
+        return str(error)
+    failures = describe_failures(error)
+    is_known = not failures or failures.partition(";")[0] in str(error)
+    return str(error) if is_known else f"{error} {failures}"
 
 
 def _describe_stop(error: BaseException, job_id: str | None) -> str:
     message = f"The flow run was stopped ({type(error).__name__})."
     if job_id is None:
-        return message
+        return f"{message} Run the flow again to continue."
     return (
         f"{message} Finalization job {job_id} continues in Collibra unless it is cancelled there. "
         "Run the flow again to follow it; the request is not sent a second time."
     )
 
 
-def _describe_failures(error: JobError) -> str:
-    if not error.failures or error.failures[0].message in str(error):
+def describe_reported(receipt: Receipt) -> str:
+    """Return how many assets Collibra deleted or marked, as far as it reported that."""
+    count = receipt.reported_count
+    if count is not None:
+        return f"Collibra reported {count_of(count, 'asset')} {VERBS[receipt.strategy]}."
+    if receipt.strategy == FinalizationStrategy.IGNORE:
+        return "Missing assets were not changed."
+    return "Collibra reported no counts of this job."
+
+
+def describe_difference(receipt: Receipt) -> str:
+    """Return a warning if Collibra changed more or fewer assets than the plan expected."""
+    reported, expected = receipt.reported_count, receipt.missing_count
+    if reported is None or expected is None or not receipt.succeeded:
         return ""
-    first = error.failures[0]
-    errors_count = error.summary.errors_count if error.summary else 0
-    count = max(errors_count, len(error.failures))
-    place = f"{first.identifier}: " if first.identifier else ""
-    return f" Failed commands: {count:,}; first: {place}{first.message}"
+    # Collibra may have forgotten assets that earlier cycles ignored or marked.
+    if expected <= reported <= expected + receipt.older_missing_count:
+        return ""
+    older = receipt.older_missing_count
+    return (
+        f"{describe_reported(receipt).removesuffix('.')}, but the plan expected {expected:,}"
+        f"{f' to {expected + older:,}' if older else ''}. Compare the missing assets of this "
+        "receipt with Collibra."
+    )
 
 
 def outcome_sentence(receipt: Receipt) -> str:
@@ -178,7 +212,8 @@ def outcome_sentence(receipt: Receipt) -> str:
     job = f" Job {receipt.job_id}." if receipt.job_id else ""
     if receipt.succeeded:
         counts = _count_planned(receipt) or _count_reported(receipt)
-        return f"Finalized {name} with {receipt.strategy.value}{counts}.{job}"
+        sentence = f"Finalized {name} with {receipt.strategy.value}{counts}.{job}"
+        return " ".join(filter(None, (sentence, describe_difference(receipt))))
     if receipt.state is None:
         return f"Finalization of {name}: outcome unknown.{job}"
     failed = f", errors: {len(receipt.failures):,}" if receipt.failures else ""
@@ -191,7 +226,7 @@ def outcome_sentence(receipt: Receipt) -> str:
 def _count_planned(receipt: Receipt) -> str:
     if receipt.asset_count is None:
         return ""
-    counts = [f"{receipt.asset_count:,} assets"]
+    counts = [count_of(receipt.asset_count, "asset")]
     if receipt.new_count is not None:
         counts.append(f"{receipt.new_count:,} new")
     if receipt.missing_count is not None:
@@ -204,6 +239,6 @@ def _count_reported(receipt: Receipt) -> str:
         return ""
     assets = receipt.summary.counters.get("ASSET", Counters())
     return (
-        f": {assets.added:,} assets added, {assets.updated:,} updated, {assets.removed:,} removed, "
-        f"{assets.failed:,} failed"
+        f": {count_of(assets.added, 'asset')} added, {assets.updated:,} updated, "
+        f"{assets.removed:,} removed, {assets.failed:,} failed"
     )

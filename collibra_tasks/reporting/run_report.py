@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
@@ -13,6 +14,7 @@ from collibra_tasks.errors import (
     OutcomeUnknownError,
     SourceError,
 )
+from collibra_tasks.finalization.session import Session
 from collibra_tasks.jobs.results import Results
 from collibra_tasks.ledger.identity import normalize_environment
 from collibra_tasks.models import AssetRow, FinalizationStrategy, Job
@@ -33,7 +35,9 @@ PAYLOAD_FIELDS: Final = (
     "result",
     "plan_id",
     "asset_count",
+    "previous_count",
     "missing_count",
+    "reported_count",
     "new_count",
 )
 
@@ -50,9 +54,13 @@ class PlanLike(Protocol):
     @property
     def missing_count(self) -> int: ...  # noqa: D102
     @property
+    def older_missing_count(self) -> int: ...  # noqa: D102
+    @property
     def new_count(self) -> int: ...  # noqa: D102
     @property
     def missing(self) -> tuple[AssetRow, ...]: ...  # noqa: D102
+    @property
+    def notes(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 @dataclass(kw_only=True)
@@ -68,6 +76,9 @@ class RunReport:
         missing_asset_status_id: Requested status for CHANGE_STATUS.
         plan: Removal plan of the cycle, or ``None``.
         not_sent: Whether this flow run certainly finalized nothing.
+        stopped: Whether a signal stopped this flow run.
+        session: Session of the flow run, which the receipt also uses; ``None`` if there is none.
+        resources: Contexts that end after the receipt was published.
         receipt: Published receipt, set when the block ends.
     """
 
@@ -79,15 +90,25 @@ class RunReport:
     job: Job | None = None
     plan: PlanLike | None = None
     not_sent: bool = False
+    stopped: bool = False
+    session: Session | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
     receipt: Receipt = field(init=False)
 
+    def connect(self, context: AbstractContextManager[Session]) -> Session:
+        """Open the session of the flow run; it is closed after the receipt was published."""
+        self.session = self.resources.enter_context(context)
+        return self.session
+
     def note(self, text: str) -> None:
-        """Add a remark to the receipt."""
-        self.notes.append(text)
+        """Add a remark to the receipt, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def add_error(self, error: BaseException) -> None:
         """Add the error, or the signal, that ended the flow run."""
         self.not_sent = proves_nothing_sent(error, self.job_id)
+        self.stopped = not isinstance(error, Exception)
         self.notes.append(describe_error(error, self.job_id))
         if isinstance(error, JobError) and error.job_id == self.job_id:
             self.job = error.job
@@ -107,6 +128,7 @@ class RunReport:
             batch_job_ids=tuple(self.batch_job_ids),
             job_id=self.job_id,
             not_sent=self.not_sent,
+            stopped=self.stopped,
             notes=tuple(self.notes),
         )
         if self.job is not None:
@@ -122,8 +144,10 @@ def _add_plan(receipt: Receipt, plan: PlanLike) -> Receipt:
         asset_count=plan.asset_count,
         previous_count=plan.previous_count,
         missing_count=plan.missing_count if is_compared else None,
+        older_missing_count=plan.older_missing_count,
         new_count=plan.new_count if is_compared else None,
         missing_rows=plan.missing,
+        notes=(*plan.notes, *receipt.notes),  # the last one is about the end of the flow run
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from prefect import runtime, task
@@ -22,6 +23,7 @@ from collibra_tasks import _prefect
 from collibra_tasks.blocks import CollibraCredentials
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.finalization.job_search import find_new_jobs
+from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.tasks import open_session
 from collibra_tasks.ledger.entry import LedgerEntry
 from collibra_tasks.ledger.identity import resource_name
@@ -33,13 +35,12 @@ from collibra_tasks.reporting.markdown import render_receipt
 from collibra_tasks.reporting.receipts import (
     Receipt,
     describe_error,
+    describe_reported,
     outcome_sentence,
 )
 from collibra_tasks.reporting.run_report import RunReport, classify_outcome, event_payload
 
 MAX_CHARTED_CYCLES: Final = 20
-MAX_MESSAGE_LENGTH: Final = 1_000
-"""Maximum length of a state message, in characters."""
 _ASSET_COUNT = re.compile(r"^\| Assets in this cycle \| ([\d,]+) \|$", re.MULTILINE)
 
 _Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
@@ -89,15 +90,16 @@ def publishing_receipt(
         missing_asset_status_id=missing_asset_status_id,
         batch_job_ids=batch_job_ids,
     )
-    try:
-        yield report
-    except Pause:
-        raise
-    except BaseException as error:
-        _publish(credentials, synchronization_id, report, error)
-        raise
-    else:
-        _publish(credentials, synchronization_id, report, None)
+    with report.resources:
+        try:
+            yield report
+        except Pause:
+            raise
+        except BaseException as error:
+            _publish(credentials, synchronization_id, report, error)
+            raise
+        else:
+            _publish(credentials, synchronization_id, report, None)
 
 
 def _publish(
@@ -114,14 +116,27 @@ def _publish(
         if error is None or isinstance(error, Exception):
             # Prefect kills a cancelled flow run after 30 seconds, so that one does not wait.
             _prefect.wait_for_api(log.warning)
-        report.receipt = publish_receipt(credentials, report.receipt)
-        log.info("Receipt: %s", outcome_sentence(report.receipt))
+        publish = partial(complete_and_publish, credentials, report.receipt, report.session)
+        report.receipt = _prefect.run_step("publish receipt", publish)
+        for line in _describe_end(report.receipt):
+            log.info(line)
     except Exception as failure:  # noqa: BLE001 - a report must not hide the outcome
         log.warning("Receipt of %s not published: %s", synchronization_id, failure)
     if kind := classify_outcome(report.receipt, error):
         emit_synchronization_event(
             kind, synchronization_id, report.receipt.environment, event_payload(report.receipt)
         )
+
+
+def _describe_end(receipt: Receipt) -> Iterator[str]:
+    """Yield the log lines about the finalization job and the receipt."""
+    if receipt.job_id and receipt.state and not receipt.not_sent:
+        words = " with ".join(word for word in (receipt.state, receipt.result) if word)
+        duration = receipt.duration_seconds
+        after = "" if duration is None else f" after {duration:,.1f} s"
+        reported = f" {describe_reported(receipt)}" if receipt.succeeded else ""
+        yield f"Finalization: job {receipt.job_id}, {words}{after}.{reported}"
+    yield f"Receipt: {outcome_sentence(receipt)} Artifact: {receipt_key(receipt)}"
 
 
 def _find_logger() -> _Log:
@@ -144,7 +159,17 @@ def publish_receipt(credentials: CollibraCredentials, receipt: Receipt) -> Recei
     Returns:
         The published receipt.
     """
-    with suppress(CollibraError), open_session(credentials, receipt.synchronization_id) as session:
+    return complete_and_publish(credentials, receipt)
+
+
+def complete_and_publish(
+    credentials: CollibraCredentials, receipt: Receipt, session: Session | None = None
+) -> Receipt:
+    """Complete a receipt as `publish_receipt` does, with an open session if there is one."""
+    with suppress(CollibraError), ExitStack() as stack:
+        if session is None:
+            name = receipt.synchronization_id
+            session = stack.enter_context(open_session(credentials, name))
         receipt = collect_facts(receipt, session)
     key = receipt_key(receipt)
     create_markdown_artifact(
@@ -154,7 +179,7 @@ def publish_receipt(credentials: CollibraCredentials, receipt: Receipt) -> Recei
             earlier_counts=_read_earlier_counts(key),
         ),
         key=key,
-        description=_cut(outcome_sentence(receipt)),
+        description=_prefect.shorten_message(outcome_sentence(receipt)),
     )
     return receipt
 
@@ -216,18 +241,15 @@ def publish_inspection(
 
 def completed_state(receipt: Receipt) -> State[Receipt]:
     """Return the state of a flow run that ended well; the caller of the flow gets the receipt."""
-    return Completed(message=_cut(outcome_sentence(receipt)), data=receipt)
+    return Completed(message=_prefect.shorten_message(outcome_sentence(receipt)), data=receipt)
 
 
 def skipped_state(receipt: Receipt) -> State[Receipt]:
     """Return the state of a flow run that left the finalization to another flow run."""
-    return Completed(name="Skipped", message=_cut(outcome_sentence(receipt)), data=receipt)
+    message = _prefect.shorten_message(outcome_sentence(receipt))
+    return Completed(name="Skipped", message=message, data=receipt)
 
 
 def failed_state(error: CollibraError) -> State[Any]:
     """Return the state of a flow run that ended with an error; the caller gets the exception."""
-    return Failed(message=_cut(describe_error(error)), data=error)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_MESSAGE_LENGTH else f"{text[: MAX_MESSAGE_LENGTH - 1]}…"
+    return Failed(message=_prefect.shorten_message(describe_error(error)), data=error)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collibra_tasks.ledger.identity import normalize_environment, resource_name
 from collibra_tasks.sandbox import Sandbox
-from tests.support.flow_runs import artifact_of, write_tables
+from tests.support.flow_runs import artifact_of, log_lines, newest_flow_run, write_tables
 from tests.support.prefect_server import latest_artifact
 
 Cycle = Callable[..., Any]
@@ -39,6 +41,25 @@ def test_plan_synchronization_shows_reasons(
     assert "table_019" in artifact
 
 
+def test_failed_plan_emits_failed(
+    credentials: Any, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that cannot be made emits *failed* with its reason; a plan emits *planned*."""
+    from collibra_tasks.cycle import tasks
+    from flows.plan_synchronization import plan_synchronization
+
+    events: list[tuple[str, str, str, Any]] = []
+    monkeypatch.setattr(tasks, "emit_synchronization_event", lambda *each: events.append(each))
+
+    state: Any = plan_synchronization(credentials, "nightly", "/no/export.json", return_state=True)
+
+    assert state.is_failed()
+    kind, name, environment, payload = events[0]
+    assert ("failed", "nightly") == (kind, name)
+    assert normalize_environment(tenant.url) == environment
+    assert "/no/export.json" in payload["message"]
+
+
 def test_check_tenant_fails_with_the_next_step(credentials: Any, tenant: Sandbox) -> None:
     """A failed check ends the flow run with one sentence; the artifact has every check."""
     from flows.check_tenant import check_tenant
@@ -46,6 +67,11 @@ def test_check_tenant_fails_with_the_next_step(credentials: Any, tenant: Sandbox
     state: Any = check_tenant(credentials, "nightyl", return_state=True)
 
     assert state.is_failed()
+    flow_run = newest_flow_run("check-tenant")
+    host = normalize_environment(tenant.url)
+    assert f"check {host}" == flow_run.name
+    assert {"collibra", "nightyl", host} == set(flow_run.tags)
+    assert any(line.startswith("FAIL Synchronization") for line in log_lines(flow_run.id))
     assert "'nightyl'" in state.message
     assert "Correct the ID" in state.message
     key = resource_name("check", normalize_environment(tenant.url))

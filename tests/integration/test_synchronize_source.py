@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from collibra_tasks.errors import FinalizationRefusedError, JobIncompleteError, OverlapError
+from collibra_tasks.ledger.identity import normalize_environment
 from collibra_tasks.models import MISSING_FROM_SOURCE
 from collibra_tasks.sandbox import Sandbox
 from tests.support.flow_runs import (
@@ -21,6 +27,8 @@ from tests.support.flow_runs import (
     newest_flow_run,
     table,
     tables,
+    task_run_names,
+    until,
     write_tables,
 )
 
@@ -54,15 +62,81 @@ def test_two_cycles_mark_missing_assets(synchronize_tables: Cycle, tenant: Sandb
 
 
 def test_log_of_a_cycle(synchronize_tables: Cycle, tenant: Sandbox) -> None:
-    """The log of a flow run contains the numbers of assets, the batches and the job ID."""
-    state = synchronize_tables(25, max_commands_per_batch=10)
+    """The log tells the story of a flow run in 8 to 20 lines: assets, batches, job, receipt."""
+    synchronize_tables(41)
 
-    log = "\n".join(log_lines(state.state_details.flow_run_id))
-    assert 3 == tenant.batches
-    assert "Source: files 1, commands 25, assets 25." in log
-    assert all(job.id in log for job in tenant.jobs)
-    assert "Batch 3" in log
+    state = synchronize_tables(40, max_commands_per_batch=10)
+
+    lines = log_lines(state.state_details.flow_run_id)
+    log = "\n".join(lines)
+    assert 8 <= len(lines) <= 20, log
+    assert "40 assets" in state.message
+    assert "Source: 1 file (" in log
+    assert "40 commands, 40 assets." in log
+    assert f"job {tenant.jobs[1].id}, 41 assets." in log
+    assert "40 assets, 0 new, 1 missing." in log
+    assert "Guard: allowed." in log
+    for number, job in enumerate(tenant.jobs[2:6], start=1):
+        assert f"Batch {number} of 4: 10 commands, job {job.id}, COMPLETED with SUCCESS" in log
+    assert f"Finalization: CHANGE_STATUS, job {tenant.jobs[-1].id}" in log
+    assert "Collibra reported 1 asset marked as missing." in log
+    assert "Receipt: Finalized nightly with CHANGE_STATUS: 40 assets" in lines[-2]
     assert 100.0 == artifact_of(tenant, "progress")["data"]
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "names"),
+    [
+        (1, ["upload batch 1 of 2", "upload batch 2 of 2"]),
+        (
+            2,
+            [
+                "upload batch 1 of 2",
+                "upload batch 2 of 2",
+                "wait for batch 1 of 2",
+                "wait for batch 2 of 2",
+            ],
+        ),
+    ],
+)
+def test_task_runs_are_a_timeline(
+    synchronize_tables: Cycle, concurrency: int, names: list[str]
+) -> None:
+    """Each batch, the wait for the finalization and the receipt are task runs."""
+    sending = {"max_concurrent_batches": concurrency}
+
+    state = synchronize_tables(20, max_commands_per_batch=10, sending=sending)
+
+    flow_run_id = state.state_details.flow_run_id
+    expected = [*names, "wait for finalization", "publish receipt"]
+    until(lambda: expected == task_run_names(flow_run_id), 30, lambda: task_run_names(flow_run_id))
+
+
+def test_tags_of_a_flow_run(synchronize_tables: Cycle, tenant: Sandbox) -> None:
+    """A flow run has the tags collibra, synchronization and environment, each once."""
+    synchronize_tables(3)
+
+    flow_run = newest_flow_run("synchronize-source")
+    expected = sorted(["collibra", "nightly", normalize_environment(tenant.url)])
+    assert expected == sorted(flow_run.tags)
+    assert "synchronize nightly" == flow_run.name
+
+
+def test_seven_failed_commands(synchronize_tables: Cycle, tenant: Sandbox, tmp_path: Path) -> None:
+    """A job with seven failed commands says 7 and names the first asset; no traceback of ours."""
+    failing = [table(f"odd {number}", frobnicate="unknown key") for number in range(7)]
+    tenant.configure(version="2026.07.0")
+    source = tmp_path / "odd.json"
+    source.write_text(json.dumps([*tables(3), *failing]))
+
+    state = synchronize_tables(0, source=str(source), sending={"continue_on_error": True})
+
+    assert state.is_failed()
+    first = "7 commands failed; first: Data Warehouse > Sales schema > odd 0: "
+    assert f"Batch 1 of 1 was not imported completely: {first}" in state.message
+    log = "\n".join(log_lines(state.state_details.flow_run_id))
+    assert "Traceback" not in log
+    assert "exception" not in state.message.lower()
 
 
 def test_csv_with_template(synchronize_tables: Cycle, tenant: Sandbox, tmp_path: Path) -> None:
@@ -116,8 +190,9 @@ def test_failed_batch_names_the_command(
     state = synchronize_tables(0, source=str(source), max_commands_per_batch=10)
 
     assert state.is_failed()
-    assert state.message.startswith("Batch 2 ")
-    assert "broken.json, index 10: Status No such status could not be found" in state.message
+    assert state.message.startswith("Batch 2 of 2 was not imported completely: 1 command failed; ")
+    assert "table_010: Status No such status could not be found" in state.message
+    assert "broken.json, index 10; job " in state.message
     assert "table_010" in artifact_of(tenant, "failed-commands")["data"]
     assert 0 == tenant.finalizations
     with pytest.raises(JobIncompleteError):
@@ -158,14 +233,15 @@ def test_attach_waits_for_the_running_job(synchronize_tables: Cycle, tenant: San
     tenant.stall_jobs()
     assert synchronize_tables(20, wait_seconds=0).is_failed()
     job = tenant.jobs[-1].id
-    tenant.call_next(tenant.finish_jobs, on="job")
+    end_at_next_read = partial(tenant.call_next, tenant.finish_jobs, on="job")
+    tenant.call_next(end_at_next_read, on="job")
 
     state = synchronize_tables(19)
 
     assert state.is_completed(), state.message
     assert 2 == tenant.finalizations
     log = "\n".join(log_lines(state.state_details.flow_run_id))
-    assert f"Waiting for job {job}, at most 20 seconds" in log
+    assert f"Waiting for job {job} until " in log
 
 
 def test_caller_gets_the_typed_error(
@@ -262,9 +338,89 @@ def test_no_secret_is_stored(
 
     assert state.is_failed()
     assert "unknown" in state.message
-    flow_run = newest_flow_run("synchronize-source")
-    stored = [caplog.text, repr(state), str(flow_run), *log_lines(flow_run.id)]
+    secrets = (tenant.password, tenant.token, tenant.client_secret)
+    assert_not_stored(secrets, prefect_home, caplog.text, repr(state))
+
+
+@pytest.mark.parametrize("flow_name", ["synchronize", "plan", "finalize", "resolve", "check"])
+@pytest.mark.parametrize("failure", ["page", "echo"])
+def test_no_secret_is_stored_if_the_identity_provider_fails(
+    tenant: Sandbox,
+    short_timing: None,
+    prefect_home: Path,
+    caplog: pytest.LogCaptureFixture,
+    flow_name: str,
+    failure: str,
+) -> None:
+    """Each flow fails with one sentence about the identity provider, and stores no secret."""
+    assert short_timing is None
+    caplog.set_level("DEBUG")
+    secret = "canary-client-secret-5711"
+    with token_endpoint(secret if failure == "echo" else "<html>Sign in</html>") as url:
+        credentials = credentials_of(tenant, "oauth").model_copy(
+            update={"token_url": url, "client_secret": SecretStr(secret)}
+        )
+
+        state = run_flow(flow_name, credentials)
+
+    assert state.is_failed()
+    assert "access token" in state.message
+    assert "exception" not in state.message.lower()
+    assert [] == tenant.jobs
+    assert_not_stored([secret], prefect_home, caplog.text, repr(state))
+
+
+def run_flow(name: str, credentials: Any) -> Any:
+    """Run one of the flows; return its final state."""
+    from flows.check_tenant import check_tenant
+    from flows.finalize_synchronization import finalize_synchronization
+    from flows.plan_synchronization import plan_synchronization
+    from flows.resolve_finalization import resolve_finalization
+    from flows.synchronize_source import synchronize_source
+
+    flows: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "synchronize": (synchronize_source, ("nightly", __file__)),
+        "plan": (plan_synchronization, ("nightly", __file__)),
+        "finalize": (finalize_synchronization, ("nightly",)),
+        "resolve": (resolve_finalization, ("nightly",)),
+        "check": (check_tenant, ("nightly",)),
+    }
+    flow, arguments = flows[name]
+    return flow(credentials, *arguments, return_state=True)
+
+
+@contextmanager
+def token_endpoint(text: str) -> Iterator[str]:
+    """Run an identity provider that refuses every request with a text; yield its URL."""
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            content = json.dumps({"error": "invalid_client", "error_description": text}).encode()
+            content = text.encode() if text.startswith("<") else content
+            self.send_response(200 if text.startswith("<") else 401)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/token"
+        server.shutdown()
+        thread.join()
+
+
+def assert_not_stored(secrets: Sequence[str], prefect_home: Path, *texts: str) -> None:
+    """Check that no secret is in some texts, or in a file of Prefect: database, logs, artifacts."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
+    EventsWorker.instance().wait_until_empty()
     files = [path.read_bytes() for path in prefect_home.rglob("*") if path.is_file()]
-    for secret in (tenant.password, tenant.token, tenant.client_secret):
-        assert not any(secret in text for text in stored)
+    assert len(files) > 1
+    for secret in secrets:
+        assert not any(secret in text for text in texts)
         assert not any(secret.encode() in content for content in files)

@@ -112,6 +112,17 @@ def log_lines(flow_run_id: Any) -> list[str]:
     return [row["message"] for row in rows]
 
 
+def task_run_names(flow_run_id: Any) -> list[str]:
+    """Return the names of the task runs of a flow run, in the order of their starts."""
+    from prefect.client.orchestration import get_client
+
+    query = {"flow_runs": {"id": {"any_": [str(flow_run_id)]}}}
+    with get_client(sync_client=True) as client:
+        rows = client.request("POST", "/task_runs/filter", json=query).json()
+    started = [row for row in rows if row["start_time"]]
+    return [row["name"] for row in sorted(started, key=lambda row: row["start_time"])]
+
+
 def until(
     condition: Callable[[], Any], seconds: float = 90, describe: Callable[[], object] = str
 ) -> None:

@@ -47,7 +47,7 @@ class Pool:
     def __init__(self, api: httpx.Client, name: str, environment: Mapping[str, str]) -> None:
         self.api, self.name = api, name
         self.environment = dict(environment) | {"COLLIBRA_SRC": str(ROOT)}
-        self._started: list[str] = []
+        self.started: list[str] = []
 
     def deploy(self, folder: Path) -> None:
         """Deploy the shipped file; only the name of the work pool differs."""
@@ -57,24 +57,27 @@ class Pool:
         run_prefect(self.environment, "work-pool", "create", "--type", "process", self.name)
         run_prefect(self.environment, "deploy", "--prefect-file", str(file), "--all")
 
+    def worker(self, logs: Path, name: str, limit: int = 4) -> PrefectProcess:
+        """Return a worker process that is not started yet."""
+        name = f"{self.name}-worker-{name}"
+        start = ("worker", "start", "--pool", self.name, "--type", "process")
+        options = ("--name", name, "--limit", str(limit))
+        return PrefectProcess(self.environment, logs / f"{name}.log", *start, *options)
+
     @contextmanager
     def workers(self, logs: Path, number: int = 1, limit: int = 4) -> Iterator[None]:
         """Run worker processes, each with a log of its own."""
         with ExitStack() as stack:
             for index in range(number):
-                name = f"{self.name}-worker-{index}"
-                start = ("worker", "start", "--pool", self.name, "--type", "process")
-                options = ("--name", name, "--limit", str(limit))
-                worker = PrefectProcess(self.environment, logs / f"{name}.log", *start, *options)
-                stack.enter_context(worker)
+                stack.enter_context(self.worker(logs, str(index), limit))
             try:
                 yield
             finally:
-                self._kill_running()
+                self.kill_running()
 
-    def _kill_running(self) -> None:
+    def kill_running(self) -> None:
         """Kill the processes of flow runs that a failed test has left."""
-        for run_id in self._started:
+        for run_id in self.started:
             with suppress(httpx.HTTPError, ProcessLookupError, AttributeError):
                 if self.read(run_id)["state"]["type"] not in ENDED:
                     self.send_signal(run_id)
@@ -90,8 +93,8 @@ class Pool:
         url = f"/deployments/{self.deployment(flow)['id']}/create_flow_run"
         created = self.api.post(url, json=request)
         assert created.is_success, created.text
-        self._started.append(str(created.json()["id"]))
-        return self._started[-1]
+        self.started.append(str(created.json()["id"]))
+        return self.started[-1]
 
     def read(self, run_id: str) -> dict[str, Any]:
         """Return a flow run."""

@@ -14,11 +14,18 @@ from tests.support.pool import ENDED, FLOWS, Pool
 pytestmark = pytest.mark.slow
 
 
-def test_schedules_are_inactive(pool: Pool) -> None:
-    """No deployment has an active schedule or a concurrency limit; parameters are checked."""
+def test_deployments_are_described_and_inactive(pool: Pool) -> None:
+    """Each deployment has a description, a tag, a heartbeat and an inactive example schedule.
+
+    It has no concurrency limit, and its parameters are checked.
+    """
     for flow in FLOWS:
         deployment = pool.deployment(flow)
-        assert not any(schedule["active"] for schedule in deployment["schedules"])
+        assert [False] == [schedule["active"] for schedule in deployment["schedules"]]
+        assert deployment["description"]
+        assert ["collibra"] == deployment["tags"]
+        heartbeat = deployment["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
+        assert 30 == int(heartbeat)
         assert deployment["enforce_parameter_schema"]
         assert deployment["global_concurrency_limit"] is None
         assert deployment["concurrency_limit"] is None

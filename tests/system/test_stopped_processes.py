@@ -137,9 +137,11 @@ def test_termination_during_the_request(pool: Pool, tenant: Sandbox) -> None:
 def test_cancelled_run_reports_its_job(pool: Pool, tenant: Sandbox, on_cancel: str) -> None:
     """Log and artifact of a cancelled flow run name its job, which is stopped only on request."""
     tenant.stall_jobs()
+    save_credentials(tenant, "cancelled")
     run = pool.start(
         FLOW,
-        credentials=save_credentials(tenant, "cancelled"),
+        # As in the shipped file; the form of the UI refers to the block by its ID.
+        credentials={"$ref": {"block_document_slug": "collibra-credentials/cancelled"}},
         synchronization_id="nightly",
         batch_job_ids=[import_tables(tenant, 3)],
         on_cancel=on_cancel,

@@ -172,7 +172,7 @@ class Racer:
 def test_races_through_two_servers(
     tenant: Sandbox, apis: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    """Of two flow runs at the same time one finalizes, and both end with the same job."""
+    """One of two flow runs at the same time finalizes, and both end with the same job."""
     with ExitStack() as stack:
         racers = [
             stack.enter_context(Racer(each | tenant.environment(), tmp_path / f"racer-{index}.log"))

@@ -21,7 +21,7 @@ ROUNDS = int(os.environ.get("COLLIBRA_ROUNDS", "10"))
 def test_two_workers_finalize_once(
     prefect_server: str, prefect_environment: dict[str, str], tenant: Sandbox, tmp_path: Path
 ) -> None:
-    """Of two workers with the same synchronization one finalizes, and both flow runs end well."""
+    """One of two workers with the same synchronization finalizes, and both flow runs end well."""
     credentials = save_credentials(tenant, "production")
     with api_client(prefect_server) as api:
         pool = Pool(api, "two-workers", prefect_environment)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from collibra_tasks.api.client import CollibraClient
 from collibra_tasks.check import TenantCheck, check_connection, main, render_check
+from collibra_tasks.models import Job
 from collibra_tasks.reporting.connection_checks import CheckRow
 from collibra_tasks.sandbox import Sandbox
 from collibra_tasks.settings import CollibraConnection
@@ -58,8 +61,8 @@ def test_check_connection_sound_setup(tenant: Sandbox, auth_type: str) -> None:
     found = check(tenant, auth_type, synchronization_id="nightly")
 
     assert [] == red_of(found), found.sentence
-    assert 13 == len(found.rows)
-    assert found.sentence.startswith("All 13 checks of ")
+    assert 15 == len(found.rows)
+    assert found.sentence.startswith("All 15 checks of ")
     assert "2026.07.0" in row_of(found, "Version").finding
     assert "Missing from source" in row_of(found, "Status").finding
 
@@ -189,7 +192,7 @@ def test_check_connection_unknown_names(tenant: Sandbox) -> None:
     assert ["Synchronization", "Status"] == red_of(found)
     assert "'nightyl'" in row_of(found, "Synchronization").finding
     assert UNKNOWN_STATUS in row_of(found, "Status").finding
-    assert found.sentence.startswith("2 of 13 checks of ")
+    assert found.sentence.startswith("2 of 15 checks of ")
 
 
 def test_check_connection_unusable_synchronization_id(tenant: Sandbox) -> None:
@@ -207,6 +210,65 @@ def test_check_connection_reported_identity(tenant: Sandbox) -> None:
 
     assert "acme.collibra.com" == found.environment
     assert "COLLIBRA_ENVIRONMENT" in row_of(found, "Environment").finding
+
+
+def test_check_connection_untrusted_certificate() -> None:
+    """A certificate that is not trusted is a row of its own, told by the type of the error."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        cause = ssl.SSLCertVerificationError("self-signed")
+        raise httpx.ConnectError("refused", request=request) from cause
+
+    found = check_connection(connection_of(), transport=httpx.MockTransport(refuse))
+
+    assert ["TLS certificate"] == red_of(found)
+    assert "COLLIBRA_CA_BUNDLE" in row_of(found, "TLS certificate").next_step
+
+
+def test_check_connection_unreachable_with_oauth() -> None:
+    """Where Collibra issues the tokens itself, an absent host is no fault of the credentials."""
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    found = check_connection(connection_of("oauth"), transport=httpx.MockTransport(refuse))
+
+    assert ["Connection"] == red_of(found)
+
+
+def test_check_connection_html_page_of_identity_provider() -> None:
+    """An identity provider that responds with a page is red about authentication."""
+    page = httpx.Response(200, headers={"Content-Type": "text/html"}, content=b"<html>Sign in")
+    server = Server({"/token": page})
+    connection = connection_of("oauth", token_url="https://idp.example/token")
+
+    found = check_connection(connection, transport=httpx.MockTransport(server))
+
+    assert ["Authentication"] == red_of(found)
+
+
+def test_check_connection_job_list_reaches_last_batch(tenant: Sandbox) -> None:
+    """A list that reaches the last batch of the synchronization passes, and names its job."""
+    job_id = tenant.import_by_hand("nightly", tables("t1")).id
+
+    assert job_id in row_of(check(tenant, synchronization_id="nightly"), "Job list").finding
+
+
+@pytest.mark.parametrize(("pages", "ok"), [(20, True), (21, False)])
+def test_check_connection_blind_job_list(
+    tenant: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    pages: int,
+    ok: bool,  # noqa: FBT001
+) -> None:
+    """A batch on page 20 is found; one on page 21 is not, so jobs by others may be unseen."""
+    tenant.import_by_hand("nightly", tables("t1"))
+    last = tenant.import_by_hand("nightly", tables("t2")).id
+    others = [[Job(id=str(number), name="x")] for number in range(pages - 1)]
+    batch = Job(id=last, name="Synchronization of batch for id: nightly")
+    monkeypatch.setattr(CollibraClient, "iter_job_pages", lambda *_, **__: iter([*others, [batch]]))
+
+    assert ok == row_of(check(tenant, synchronization_id="nightly"), "Job list").ok
 
 
 def test_check_connection_html_page() -> None:

@@ -21,6 +21,8 @@ from collibra_tasks._prefect import (
     current_flow_run,
     flow_run_has_ended,
     require_sync_context,
+    run_step,
+    tag_flow_run,
     wait_for_api,
 )
 from collibra_tasks.errors import (
@@ -43,6 +45,7 @@ class Api:
     def __init__(self) -> None:
         self.records: dict[UUID, Any] = {}
         self.absences = 0
+        self.tags: list[list[str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +57,10 @@ class Api:
         if key not in self.records:
             raise ObjectNotFound(http_exc=Exception("404"))
         return self.records[key]
+
+    def update_flow_run(self, key: UUID, *, tags: list[str]) -> None:
+        self.tags.append(tags)
+        self.records[key].tags = tags
 
     read_flow_run = read_task_run = read_deployment = read
 
@@ -170,15 +177,38 @@ def test_flow_run_has_ended_of_no_id_is_false(api: Api, text: str | None) -> Non
     assert not flow_run_has_ended(text)
 
 
+def test_run_step_outside_of_a_flow_run_calls_the_function() -> None:
+    """A program without a flow run needs no task runs."""
+    assert 5 == run_step("upload batch 1 of 2", lambda: 5)
+
+
+def test_tag_flow_run_adds_missing_tags_once(api: Api) -> None:
+    """A flow run keeps its tags and gets those that are missing, without duplicates."""
+    api.records = {ID: flow_run(tags=["mine", "nightly"])}
+    for _ in range(2):
+        tag_flow_run(str(ID), ("nightly", "tenant.collibra.com", ""))
+
+    assert [["mine", "nightly", "collibra", "tenant.collibra.com"]] == api.tags
+    assert api.tags[0] == api.records[ID].tags
+
+
+def test_tag_flow_run_never_raises(api: Api) -> None:
+    """A flow run whose tags cannot be set continues."""
+    api.records = {}
+
+    tag_flow_run(str(ID), ("nightly",))
+    tag_flow_run(None, ("nightly",))
+
+
 def test_wait_for_api_returns_when_available(api: Api) -> None:
     """The wait ends when the API is available, and is logged once."""
     clock, lines = FakeClock(), list[str]()
     api.absences = 3
 
-    wait_for_api(lines.append, monotonic=clock.monotonic, sleep=clock.sleep)
+    wait_for_api(lines.append, monotonic=clock.monotonic, sleep=clock.sleep, now=clock.time)
 
     assert (1, 6) == (len(lines), clock.now)
-    assert "900 seconds" in lines[0]
+    assert "until 00:15:00 UTC" in lines[0]
 
 
 def test_wait_for_api_does_not_wait_for_available_api(api: Api) -> None:

@@ -179,18 +179,62 @@ def test_wait_for_job_raises_lasting_errors_at_once(error: CollibraError) -> Non
     assert 2 == fetch.count
 
 
-def test_wait_for_job_logs_each_change_once() -> None:
-    """The log has one line per change of state or progress."""
+def test_wait_for_job_short_wait_is_not_logged() -> None:
+    """A job that ends soon leaves the log to its caller, which receives each state."""
     lines: list[str] = []
-    fetch = Outcomes(RUNNING, RUNNING, Job(id="1", state="RUNNING", progress_percentage=80), DONE)
+    states: list[str | None] = []
+    fetch = Outcomes(RUNNING, DONE)
 
-    wait_for_job(fetch, "1", wait_seconds=60, clock=FakeClock(), log=lines.append)
+    wait_for_job(
+        fetch,
+        "1",
+        wait_seconds=60,
+        clock=FakeClock(),
+        log=lines.append,
+        watch=lambda job: states.append(job.state),
+    )
 
-    assert [
-        "Job 1: RUNNING, 42%",
-        "Job 1: RUNNING, 80%",
-        "Job 1: COMPLETED, SUCCESS",
-    ] == lines
+    assert [] == lines
+    assert ["RUNNING", "COMPLETED"] == states
+
+
+@pytest.mark.parametrize(("reads", "lines"), [(15, 0), (16, 1)])
+def test_wait_for_job_long_wait_names_subject_and_end(reads: int, lines: int) -> None:
+    """A job that still runs after 15 seconds is logged once: for what the wait is, until when."""
+    logged: list[str] = []
+
+    wait_for_job(
+        Outcomes(*[RUNNING] * reads, DONE),
+        "1",
+        wait_seconds=3600,
+        timing=Timing(job_first_pause=1, job_max_pause=1),
+        clock=FakeClock(),
+        log=logged.append,
+        name="batch 3 of 12",
+    )
+
+    expected = "Waiting for batch 3 of 12, job 1 (RUNNING, 42%), until 01:00:00 UTC at the latest."
+    assert [expected] * lines == logged
+
+
+def test_wait_for_job_long_wait_is_logged_every_ten_minutes() -> None:
+    """A wait of 25 minutes has three lines with the same end; the end has its date if needed."""
+    lines: list[str] = []
+    clock = FakeClock()
+    clock.now = 23.5 * 3600
+    timing = Timing(job_first_pause=30, job_max_pause=30)
+
+    wait_for_job(
+        Outcomes(*[RUNNING] * 50, DONE),
+        "1",
+        wait_seconds=3600,
+        timing=timing,
+        clock=clock,
+        log=lines.append,
+    )
+
+    assert 3 == len(lines)
+    assert all("until 1970-01-02 00:30:00 UTC" in line for line in lines[:2])
 
 
 @pytest.mark.parametrize(

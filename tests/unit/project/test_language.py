@@ -127,6 +127,7 @@ def test_texts_have_no_dialect() -> None:
         *find_python_files(*FOLDERS),
         *find_documents(),
         *(ROOT / "deployments").glob("*.yaml"),
+        *(ROOT / "deployments").rglob("*.json"),
     ]
     found = [
         f"{name_of(path)}:{number}: {line.strip()}"

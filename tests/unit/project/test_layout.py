@@ -19,7 +19,7 @@ from tests.support.project_files import (
 )
 
 FLOORS = (
-    {"errors", "models"},
+    {"errors", "models", "wording"},
     {"options", "settings"},
     {"api"},
     {"blocks", "_prefect"},
@@ -40,7 +40,7 @@ MAX_MODULE_LINES = 300
 MAX_CLASS_LINES = 150
 MAX_MEDIAN_FUNCTION_LINES = 9
 MAX_ROOT_MODULES = 9
-MAX_SANDBOX_FILES = 22
+MAX_SANDBOX_FILES = 23
 
 MODULES = find_python_files("collibra_tasks")
 PRODUCT = find_python_files("collibra_tasks", "flows", "deployments")
@@ -118,7 +118,7 @@ def test_package_root_is_small() -> None:
 
 
 def test_sandbox_is_small() -> None:
-    """The sandbox has at most 22 files."""
+    """The sandbox has at most 23 files."""
     files = [path.name for path in MODULES if part_of(path) == "sandbox"]
 
     assert len(files) <= MAX_SANDBOX_FILES, files

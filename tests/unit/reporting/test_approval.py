@@ -10,10 +10,11 @@ from collibra_tasks.cycle import approval
 from collibra_tasks.cycle.approval import ApprovalForm, PrefectApproval, render_question
 from collibra_tasks.cycle.plan import RemovalPlan
 from collibra_tasks.cycle.ports import ApprovalInput
-from collibra_tasks.models import AssetRow, FinalizationStrategy
+from collibra_tasks.models import AssetRow, FinalizationStrategy, Job
 from collibra_tasks.reporting import events, progress
 from collibra_tasks.reporting.events import emit_synchronization_event
 from collibra_tasks.reporting.progress import ProgressArtifact, show_failed_commands
+from tests.support.clients import FakeClock
 
 PLAN = RemovalPlan(
     synchronization_id="nightly",
@@ -94,12 +95,12 @@ def test_ask_without_input_is_no_approval(
 
 
 def test_render_question_shows_names_and_number() -> None:
-    """The form shows reasons, at most 50 names, the number of others, and the number to repeat."""
+    """The form shows reasons, the number to repeat, at most 10 names, and how many are left."""
     text = render_question(PLAN)
 
     assert "60 of 117 assets are missing." in text
-    assert "- D > T49\n- and 10 more" in text
-    assert "**60**" in text
+    assert "- D > T9\n- and 50 more" in text
+    assert text.index("**60**") < text.index("- D > T0")
 
 
 def test_show_missing_creates_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +109,8 @@ def test_show_missing_creates_table(monkeypatch: pytest.MonkeyPatch) -> None:
     PrefectApproval().show_missing(PLAN, "missing-x")
     rows, key, title = prefect.calls[0][1]["arguments"]
 
-    assert {"asset": "D > T0", "domain": "D", "community": "C", "file": "a.csv"} == rows[0]
+    expected = {"asset": "D > T0", "domain": "D", "community": "C", "file": "a.csv", "name": ""}
+    assert expected == rows[0]
     assert "missing-x" == key
     assert "60 of 117 assets of the previous cycle" in title
 
@@ -123,13 +125,15 @@ def test_progress_and_events_never_raise(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(progress, name, fail)
     monkeypatch.setattr(events, "emit_event", fail)
 
-    ProgressArtifact("p", 10).update(sent=1, done=1, failed=0, commands=10)
+    ProgressArtifact("p").update(sent=1, done=1, failed=0, commands=10)
     show_failed_commands([{"message": "x"}], "f")
     emit_synchronization_event("planned", "nightly", "acme", {})
 
 
-def test_progress_update_describes_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Percentage, batches, rate and remaining time are shown."""
+def test_progress_describes_reading_batches_and_finalization(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading, batches with rate and remaining time, and the finalization move the progress."""
     shown: list[tuple[float, str]] = []
     monkeypatch.setattr(progress, "create_progress_artifact", lambda *_, **__: "id")
     monkeypatch.setattr(
@@ -137,20 +141,36 @@ def test_progress_update_describes_batches(monkeypatch: pytest.MonkeyPatch) -> N
         "update_progress_artifact",
         lambda _id, percent, description: shown.append((percent, description)),
     )
-    times = iter([0.0, 10.0, 20.0])
-    artifact = ProgressArtifact("p", 2_000, monotonic=lambda: next(times))
+    clock = FakeClock()
+    artifact = ProgressArtifact("p", monotonic=clock.monotonic)
+    artifact.show_reading(1_000)
+    clock.now = 2.0
+    artifact.show_reading(2_000)
+    artifact.begin_upload(2_000)
+    clock.now = 12.0
     artifact.update(sent=2, done=1, failed=0, commands=500)
+    clock.now = 22.0
     artifact.update(sent=4, done=4, failed=0, commands=2_000)
+    artifact.show_finalization(Job(id="j", state="RUNNING", progress_percentage=50))
+    artifact.show_finalization(Job(id="j", state="COMPLETED", result="SUCCESS"))
 
+    assert [
+        (0.0, "Reading the source: 2,000 records so far."),
+        (0.0, "Source read: 2,000 commands. No batch sent yet."),
+    ] == shown[:2]
     assert (
-        25.0,
+        22.5,
         (
             "Batches: 2 sent, 1 imported, 0 failed. Commands: 500 of 2,000, 50 per second, "
             "about 30 s remaining."
         ),
-    ) == shown[0]
-    assert 100.0 == shown[1][0]
-    assert shown[1][1].endswith("100 per second.")
+    ) == shown[2]
+    assert 90.0 == shown[3][0]
+    assert shown[3][1].endswith("100 per second.")
+    assert [
+        (95.0, "Finalization: job j RUNNING, 50%."),
+        (100.0, "Finalization: job j COMPLETED with SUCCESS."),
+    ] == shown[4:]
 
 
 def test_show_failed_commands_cuts_table(monkeypatch: pytest.MonkeyPatch) -> None:

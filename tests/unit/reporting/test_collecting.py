@@ -86,6 +86,7 @@ class World:
     patterns: Patterns = field(default_factory=Patterns)
     synchronization_id: str = "nightly"
     release: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def collect(world: World, **changes: Any) -> Receipt:
@@ -115,6 +116,16 @@ def test_collect_facts_adds_environment_account_and_results() -> None:
     assert "robot" == receipt.account
     assert receipt.succeeded
     assert "x" == receipt.failures[0].message
+
+
+def test_collect_facts_takes_remarks_of_the_session_once() -> None:
+    """What the search could not see is on the receipt, and not on the receipt of a later run."""
+    world = World(notes=["The job search is incomplete: 21 pages.", "known"])
+
+    receipt = collect(world, notes=("known", "The end."))
+
+    assert ("The job search is incomplete: 21 pages.", "known", "The end.") == receipt.notes
+    assert "21 pages" not in " ".join(collect(world).notes)
 
 
 @pytest.mark.parametrize(("state", "closed"), [("COMPLETED", ["j1"]), ("RUNNING", [])])
@@ -160,6 +171,13 @@ def test_collect_facts_ignores_finalizations_of_others(entry: LedgerEntry | None
 
     assert receipt.not_sent
     assert receipt.job_id is None
+
+
+def test_collect_facts_of_stopped_flow_run_without_entry() -> None:
+    """A flow run that was cancelled before its finalization reports that it finalized nothing."""
+    assert collect(World(ledger=Ledger(None)), stopped=True).not_sent
+    intended = Ledger(entry_of(Phase.INTENDED, job_id=None))
+    assert not collect(World(ledger=intended), stopped=True).not_sent
 
 
 def test_collect_facts_with_unreadable_ledger_promises_nothing() -> None:

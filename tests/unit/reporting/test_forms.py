@@ -9,12 +9,20 @@ from pydantic import ValidationError
 
 from collibra_tasks.cycle.forms import BatchSending, GuardLimits, SourceReading
 from collibra_tasks.options import BatchOptions, CycleOptions, RemovalLimits, SourceOptions
+from flows.check_tenant import check_tenant
 from flows.finalize_synchronization import finalize_synchronization
+from flows.plan_synchronization import plan_synchronization
 from flows.resolve_finalization import resolve_finalization
 from flows.synchronize_source import synchronize_source
 
 MAX_FIELDS = 17
-FLOWS: list[Flow[..., Any]] = [finalize_synchronization, resolve_finalization, synchronize_source]
+FLOWS: list[Flow[..., Any]] = [
+    check_tenant,
+    finalize_synchronization,
+    plan_synchronization,
+    resolve_finalization,
+    synchronize_source,
+]
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: str(flow.name))
@@ -23,18 +31,19 @@ def test_form_is_short_and_explained(flow: Flow[..., Any]) -> None:
     schema = parameter_schema(flow.fn)
     fields = schema.properties
 
-    assert 5 <= len(fields) <= MAX_FIELDS
+    assert 3 <= len(fields) <= MAX_FIELDS
     for name, field in fields.items():
         assert field.get("description"), name
 
 
-@pytest.mark.parametrize("group", ["SourceReading", "BatchSending", "GuardLimits"])
+@pytest.mark.parametrize("group", ["SourceReading", "CsvOptions", "BatchSending", "GuardLimits"])
 def test_form_groups_are_explained(group: str) -> None:
-    """Each field of a group has a help line."""
+    """Each field of a group has a help line, and its label is the name in the reference."""
     fields = parameter_schema(synchronize_source.fn).definitions[group]["properties"]
 
     for name, field in fields.items():
         assert field.get("description"), name
+        assert name == field.get("title")
 
 
 def test_form_defaults_are_those_of_options() -> None:

@@ -31,7 +31,9 @@ class Prefect:
         self.waits = 0
         self.error: Exception | None = None
 
-    def publish(self, _credentials: CollibraCredentials, receipt: Receipt) -> Receipt:
+    def publish(
+        self, _credentials: CollibraCredentials, receipt: Receipt, _session: object
+    ) -> Receipt:
         if self.error:
             raise self.error
         self.receipts.append(receipt)
@@ -48,7 +50,7 @@ class Prefect:
 def prefect(monkeypatch: pytest.MonkeyPatch) -> Prefect:
     """Replace Prefect's part of the publication."""
     prefect = Prefect()
-    monkeypatch.setattr(tasks, "publish_receipt", prefect.publish)
+    monkeypatch.setattr(tasks, "complete_and_publish", prefect.publish)
     monkeypatch.setattr(tasks, "emit_synchronization_event", prefect.emit)
     monkeypatch.setattr("collibra_tasks._prefect.wait_for_api", prefect.wait)
     monkeypatch.setattr(tasks, "_find_requester", lambda: "flow run ada")
@@ -133,5 +135,5 @@ def test_states_carry_sentence_and_value() -> None:
     assert "Finalized n with IGNORE. Job j1." == completed_state(finalized).message
     assert finalized is completed_state(finalized).data
     assert "Skipped" == skipped_state(receipt).name
-    assert "Job j1 failed. Failed commands: 7; first: T0: bad 0." == failed_state(error).message
+    assert "Job j1 failed. 7 commands failed; first: T0: bad 0." == failed_state(error).message
     assert error is failed_state(error).data

@@ -244,14 +244,56 @@ def test_describe_error_names_first_failed_command() -> None:
     failures = tuple(ImportFailure(message=f"bad {n}.", identifier=f"T{n}") for n in range(7))
     error = JobFailedError("Job 1 failed.", job=Job(id="1")).with_results(None, failures)
 
-    assert "Job 1 failed. Failed commands: 7; first: T0: bad 0." == describe_error(error)
+    assert "Job 1 failed. 7 commands failed; first: T0: bad 0." == describe_error(error)
     assert "Job 1 failed." == describe_error(JobFailedError("Job 1 failed.", job=Job(id="1")))
+
+
+def _with_report(changed: int, **changes: Any) -> Receipt:
+    counters = {"ASSET": Counters(removed=changed, updated=changed)}
+    summary = ImportSummary(counters=counters)
+    return receipt_of(**FINALIZED | {"asset_count": 9, "summary": summary} | changes)
+
+
+@pytest.mark.parametrize("strategy", ["REMOVE_RESOURCES", "CHANGE_STATUS"])
+@pytest.mark.parametrize(
+    ("reported", "older", "differs"), [(1, 0, True), (2, 0, False), (3, 0, True), (3, 1, False)]
+)
+def test_outcome_sentence_warns_if_collibra_reports_another_number(
+    reported: int,
+    older: int,
+    differs: bool,  # noqa: FBT001
+    strategy: str,
+) -> None:
+    """More or fewer changed assets than planned are a sentence and a remark of the receipt."""
+    receipt = _with_report(
+        reported,
+        missing_count=2,
+        older_missing_count=older,
+        strategy=FinalizationStrategy(strategy),
+    )
+
+    assert differs == ("but the plan expected 2" in outcome_sentence(receipt))
+    assert differs == ("> Collibra reported" in render_receipt(receipt))
+    assert f"as Collibra reported | {reported} |" in render_receipt(receipt)
+
+
+def test_outcome_sentence_without_report_claims_no_difference() -> None:
+    """Where Collibra has no counts, or assets are ignored, nothing is compared."""
+    ignored = _with_report(0, missing_count=2, strategy=FinalizationStrategy.IGNORE)
+
+    assert "expected" not in outcome_sentence(receipt_of(**FINALIZED, missing_count=2))
+    assert "expected" not in outcome_sentence(ignored)
+
+
+def test_outcome_sentence_singular() -> None:
+    """One asset is not "1 assets"."""
+    assert ": 1 asset." in outcome_sentence(receipt_of(**FINALIZED, asset_count=1))
 
 
 def test_describe_error_of_stopped_flow_run_names_job() -> None:
     """The receipt of a stopped flow run names the job that continues."""
     assert "job 7 continues in Collibra" in describe_error(KeyboardInterrupt(), "7")
-    assert "The flow run was stopped (KeyboardInterrupt)." == describe_error(KeyboardInterrupt())
+    assert "stopped (KeyboardInterrupt). Run the flow again" in describe_error(KeyboardInterrupt())
 
 
 def test_describe_error_of_other_exceptions_has_type() -> None:

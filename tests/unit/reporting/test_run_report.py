@@ -30,8 +30,10 @@ class Plan:
     asset_count: int = 9
     previous_count: int | None = 10
     missing_count: int = 1
+    older_missing_count: int = 0
     new_count: int = 0
     missing: tuple[AssetRow, ...] = field(default=(ROW,))
+    notes: tuple[str, ...] = ("The source refers to 3 assets that are unknown.",)
 
 
 def receipt_of(report: RunReport) -> Receipt:
@@ -64,6 +66,7 @@ def test_to_receipt_holds_plan() -> None:
         receipt.new_count,
     )
     assert (ROW,) == receipt.missing_rows
+    assert Plan.notes == receipt.notes
 
 
 def test_to_receipt_without_previous_cycle_counts_nothing_missing() -> None:
