@@ -9,6 +9,7 @@ import pytest
 
 from collibra_tasks.errors import CollibraError, JobError
 from collibra_tasks.options import CycleOptions, OnGuard
+from tests.support.other_programs import SILENT, WITH_ID, add_jobs_of_others
 from tests.support.sessions import World, tables
 
 NIGHTS = 30
@@ -16,8 +17,6 @@ FAILED_BATCH, FAILED_FINALIZATION, UPGRADE = 11, 17, 22
 DOMAINS = ("Sales", "Stock", "Staff")
 DOMAIN_SIZE = 40
 OPTIONS = CycleOptions(on_guard=OnGuard.ASK)
-WITH_ID = "Synchronization finalization for id: {id}"
-SILENT = "Import"
 
 
 def source(night: int) -> list[dict[str, Any]]:
@@ -31,21 +30,6 @@ def source(night: int) -> list[dict[str, Any]]:
             domain=domain,
         )
     ]
-
-
-def add_jobs_of_others(world: World, synchronization_id: str) -> None:
-    """Let other programs of the same and another account use Collibra before the cycle."""
-    sandbox = world.sandbox
-    person = sandbox.add_account(f"person-{world.clock.monotonic():.0f}")
-    for user_id in (None, person.user_id):
-        sandbox.import_by_hand("ignored", tables("elsewhere"), batch=False, user_id=user_id)
-        sandbox.add_foreign_job(name="Ingest", type="DELTA_INGESTION", user_id=user_id)
-        sandbox.add_foreign_job(name="Edge capability: catalog", type="EDGE", user_id=user_id)
-    sandbox.add_foreign_job(name=f"Export of {synchronization_id} terms", type="DELTA_INGESTION")
-    for name in ("sales-eu", f"{synchronization_id}-eu"):
-        sandbox.import_by_hand(name, tables("theirs"))
-        sandbox.finalize_by_hand(name, strategy="IGNORE")
-    world.clock.advance(30)
 
 
 def run_night(
