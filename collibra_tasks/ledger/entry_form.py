@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -33,7 +34,7 @@ def entry_to_value(entry: LedgerEntry) -> dict[str, Any]:
         jobs_before=entry.jobs_before[:MAX_JOBS_BEFORE],
         resolution=entry.resolution and _cut_resolution(entry.resolution, MAX_REASON),
     )
-    for smaller in (short, *_smaller(short)):
+    for smaller in chain([short], _smaller(short)):
         value = _dump(smaller)
         if len(json.dumps(value).encode()) <= MAX_BYTES:
             return value
@@ -84,4 +85,4 @@ def entry_from_value(value: object, *, written_on: datetime | None = None) -> Le
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ValueError("it is not a ledger entry of this version")
     fields = {name: each for name, each in value.items() if name != "format"}
-    return replace(_entries.validate_python(fields), written_on=written_on)
+    return _entries.validate_python(fields | {"written_on": written_on})

@@ -182,10 +182,8 @@ class SandboxTransport(httpx.BaseTransport):
         if self.refused_connections > 0:
             self.refused_connections -= 1
             raise httpx.ConnectError("Connection refused", request=request)
-        sent = httpx.Request(
-            request.method, request.url, headers=request.headers, content=request.read()
-        )
-        response = self._tenant.handle(sent)
+        request.read()
+        response = self._tenant.handle(request)
         if response is None:
             raise self._cut_error("The server cut the connection.", request=request)
         self._wait(response.extensions.pop("delay_seconds", 0.0), request)

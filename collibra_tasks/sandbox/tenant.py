@@ -125,9 +125,10 @@ class Route:
 
     def match(self, request: httpx.Request) -> tuple[str, ...] | None:
         """Return the variable segments, decoded, or None if the route does not fit."""
+        if request.method != self.method:
+            return None
         path = request.url.raw_path.decode("ascii").partition("?")[0]
-        pattern = self.path.replace("*", "([^/]+)")
-        match = re.fullmatch(pattern, path) if request.method == self.method else None
+        match = re.fullmatch(self.path.replace("*", "([^/]+)"), path)
         return tuple(unquote(segment) for segment in match.groups()) if match else None
 
     def exists_in(self, settings: Settings) -> bool:

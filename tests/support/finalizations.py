@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from collibra_tasks.api.client import CollibraClient
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.finalization.resolution import resolve
 from collibra_tasks.ledger.entry import LedgerEntry, Resolution, ResolutionRecord
+from tests.support.clients import client_of
 from tests.support.memory_store import CrashError
-from tests.support.sessions import NIGHTLY, World, tables
+from tests.support.sessions import NIGHTLY, TenantFacts, World, tables
 
 
 class FinalizationWorld(World):
@@ -26,9 +29,9 @@ class FinalizationWorld(World):
         batch = self.batch(synchronization_id=synchronization_id)
         return self.finalize(batch, synchronization_id=synchronization_id).id
 
-    def curl(self, synchronization_id: str = NIGHTLY) -> str:
-        """Finalize as a person with curl does; return the job ID."""
-        job = self.sandbox.finalize_by_hand(synchronization_id, strategy="IGNORE")
+    def curl(self, synchronization_id: str = NIGHTLY, *, user_id: str | None = None) -> str:
+        """Finalize as a person with curl does, by default with our login; return the job ID."""
+        job = self.sandbox.finalize_by_hand(synchronization_id, strategy="IGNORE", user_id=user_id)
         self.clock.advance(2)
         return job.id
 
@@ -83,6 +86,34 @@ class FinalizationWorld(World):
     def logged(self) -> str:
         """Return the log as one text."""
         return "\n".join(self.log)
+
+
+class QuickWorld(FinalizationWorld):
+    """A world for thousands of histories: what never changes is created or read once.
+
+    A process has a client of its own while it runs; another process gets it afterwards.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._idle: list[CollibraClient] = []
+        self._facts: TenantFacts | None = None
+
+    @contextmanager
+    def client(self) -> Iterator[CollibraClient]:
+        client = self._idle.pop() if self._idle else self._new_client()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    def _new_client(self) -> CollibraClient:
+        return client_of(self.sandbox, base_url="https://collibra.example")
+
+    def describe_tenant(self, client: CollibraClient) -> TenantFacts:
+        if self._facts is None:
+            self._facts = super().describe_tenant(client)
+        return self._facts
 
 
 def outcome_of(action: Callable[[], Any]) -> Any:

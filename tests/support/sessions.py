@@ -19,7 +19,7 @@ from collibra_tasks.finalization.last_finalization import close_finalization
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.submission import Evidence
 from collibra_tasks.jobs.polling import error_for_job
-from collibra_tasks.ledger.identity import resolve_environment
+from collibra_tasks.ledger.identity import Environment, resolve_environment
 from collibra_tasks.ledger.ledger import Ledger
 from collibra_tasks.ledger.lock import CycleLock
 from collibra_tasks.ledger.marker import CycleMarkers
@@ -27,6 +27,8 @@ from collibra_tasks.ledger.patterns import PatternBook, SetAsideJobs
 from collibra_tasks.ledger.plans import ShownPlans
 from collibra_tasks.models import (
     MISSING_FROM_SOURCE,
+    Account,
+    CollibraVersion,
     FinalizationRequest,
     FinalizationStrategy,
     FlowRunInfo,
@@ -39,6 +41,7 @@ from tests.support.clients import client_of
 from tests.support.memory_store import ManualClock, MemorySlots, MemoryStorage, MemoryStore
 
 NIGHTLY = "nightly"
+TenantFacts = tuple[Environment, Account | None, CollibraVersion | None]
 _numbers = itertools.count(1)
 
 
@@ -142,6 +145,11 @@ class World:
         with client_of(self.sandbox, base_url="https://collibra.example") as client:
             yield client
 
+    def describe_tenant(self, client: CollibraClient) -> TenantFacts:
+        """Return what a session reads about Collibra at its start."""
+        environment = resolve_environment(client, log=self.log.append)
+        return environment, client.get_account(), client.get_application_info().version
+
     @contextmanager
     def session(
         self,
@@ -154,7 +162,7 @@ class World:
         """Yield a session of a flow run; each has its own attempt token unless one is given."""
         run = run or self.new_run()
         with self.client() as client:
-            environment = resolve_environment(client, log=self.log.append)
+            environment, account, version = self.describe_tenant(client)
             names = (self.store, environment.key, synchronization_id)
             facts: dict[str, Any] = {
                 "client": client,
@@ -174,8 +182,8 @@ class World:
                 "markers": CycleMarkers(*names, log=self.log.append),
                 "storage": self.storage,
                 "flow_run": run,
-                "account": client.get_account(),
-                "version": client.get_application_info().version,
+                "account": account,
+                "version": version,
                 "attempt": attempt or f"attempt-{next(_numbers)}",
                 "has_ended": lambda flow_run_id: flow_run_id in self.ended_runs,
                 "timing": self.timing,

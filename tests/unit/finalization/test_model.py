@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import hypothesis.strategies as st
@@ -12,35 +13,50 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OutcomeUnknownError
 from collibra_tasks.ledger.entry import LedgerEntry, Origin, Phase
+from collibra_tasks.ledger.identity import resource_name
+from collibra_tasks.ledger.store import StoreUnavailableError
 from collibra_tasks.models import FlowRunInfo, Job
+from collibra_tasks.options import Timing
 from collibra_tasks.sandbox.jobs import BATCH, FINALIZE, JobView
 from tests.support.counters import count
-from tests.support.finalizations import FinalizationWorld, outcome_of
+from tests.support.finalizations import QuickWorld, outcome_of
 from tests.support.memory_store import CrashError, Moment
 from tests.support.sessions import NIGHTLY
 
 CASES = int(os.environ.get("COLLIBRA_CASES", "200"))
 
+TIMING = Timing(ledger_poll=20, lock_poll=20, job_first_pause=10, job_max_pause=60)
+
 steps = st.integers(0, 25)
 LOST = 0
+WITH_ID = "Synchronization finalization for id: {id}"
+SILENT = "Import"
+STORE_OPERATIONS = ("create", "update", "read", "find", "delete")
 statuses = st.sampled_from([400, 403, 404, 409, 429, 500, 503])
 
 
 class FinalizationModel(RuleBasedStateMachine):
     """Actors on one synchronization; ``evidence`` is the script's list of batches."""
 
-    @initialize(taught=st.booleans())
-    def begin(self, *, taught: bool) -> None:
-        """Start with an environment in which names were learned, or not."""
-        self.world = FinalizationWorld()
+    @initialize(
+        taught=st.booleans(),
+        name=st.sampled_from([WITH_ID] * 3 + [SILENT]),
+        seconds=st.sampled_from([0, 0, 20]),
+    )
+    def begin(self, *, taught: bool, name: str = WITH_ID, seconds: int = 0) -> None:
+        """Start with an environment in which names were learned or not, with fast or slow jobs."""
+        options = {"finalization_job_name": name, "job_seconds": seconds}
+        self.world = QuickWorld(timing=TIMING, sandbox_options=options)
+        self.colleague = self.world.sandbox.add_account("colleague").user_id
+        self.name, self.job_length = name, timedelta(seconds=seconds)
         self.evidence: list[str] = []
         self.run: FlowRunInfo | None = None
         self.submitted: tuple[str, ...] = ()
         self.restore: Callable[[], None] | None = None
-        self.restored = False
         self.bad: set[str] = set()
         with self.world.session() as session:
             self.patterns, self.tag = session.patterns.name, session.ledger.tag
+            self.lock_tag = resource_name("lock", session.environment.key, NIGHTLY)
         if taught:
             self.world.teach()
 
@@ -48,11 +64,11 @@ class FinalizationModel(RuleBasedStateMachine):
         self.run, self.submitted = run, evidence
         before, taught = set(self._all_ids()), self._is_taught()
         result = outcome_of(lambda: self.world.finalize(*evidence, run=run, wait_seconds=600))
-        self.world.store.clear_hooks()
-        self.world.sandbox.reset_faults()
+        self._remove_faults()
         assert isinstance(result, Job | CollibraError | CrashError)
         self._check_new(before, evidence, taught=taught)
         if isinstance(result, Job):
+            self._check_followed(result, evidence)
             self.evidence = [each for each in self.evidence if each not in evidence]
         return result
 
@@ -60,15 +76,38 @@ class FinalizationModel(RuleBasedStateMachine):
         """Check that what this run sent closed a cycle whose batches all succeeded."""
         new = [each for each in self._ours() if each.id not in before]
         assert len(new) <= 1, "one run sent two finalizations"
-        if new and evidence:
+        if new:
             closed = set(self._batches_of_cycle(new[0]))
+            assert closed, "an empty cycle was closed"
+            assert not self.bad & closed, "a failed batch was closed"
+            assert not self._running_batches(new[0]), "a batch still ran"
+        if new and evidence:
             # Without a learned name, only a job after the newest batch is known to be doubtful.
             is_whole = closed >= set(evidence) if taught else closed & set(evidence)
             assert is_whole, "a finalization by others had closed the cycle"
-            assert not self.bad & closed, "a failed batch was closed"
+
+    def _check_followed(self, job: Job, evidence: tuple[str, ...]) -> None:
+        """Check that a run reports a finalization that is newer than its batches."""
+        created_on = {each.id: each.created_on for each in self.world.sandbox.jobs}
+        older = [each for each in evidence if created_on[each] > created_on[job.id]]
+        assert not older, f"{job.id} counts as the finalization of later batches"
 
     def _is_taught(self) -> bool:
-        return self.patterns in self.world.store.snapshot()
+        return self.name == WITH_ID and self.patterns in self.world.store.snapshot()
+
+    def _running_batches(self, closing: JobView) -> list[str]:
+        """Return the batches that had not ended when a finalization was sent."""
+        since = closing.created_on - self.job_length
+        return [
+            job.id
+            for job in self._jobs()
+            if job.kind == BATCH and since < job.created_on <= closing.created_on
+        ]
+
+    def _remove_faults(self) -> None:
+        self.world.store.clear_hooks()
+        self.world.store.heal()
+        self.world.sandbox.reset_faults()
 
     def _jobs(self) -> list[JobView]:
         return [job for job in self.world.sandbox.jobs if job.synchronization_id == NIGHTLY]
@@ -91,6 +130,11 @@ class FinalizationModel(RuleBasedStateMachine):
     def script_sends_batch(self) -> None:
         """Send a batch by a script, which keeps the job ID."""
         self.evidence.append(self.world.batch())
+
+    @rule()
+    def person_sends_batch(self) -> None:
+        """Send a batch by a person with curl; no script lists it."""
+        self.world.batch()
 
     @rule()
     def script_begins_again(self) -> None:
@@ -118,6 +162,14 @@ class FinalizationModel(RuleBasedStateMachine):
         if self.run is not None and self.submitted:
             self._finalize(self.run, self.submitted)
 
+    @rule(again=st.sampled_from(["no", "retry", "worker"]))
+    def run_without_evidence(self, again: str) -> None:
+        """Finalize what others uploaded without a list of batches, once or twice."""
+        run = self.world.new_run()
+        self._finalize(run, ())
+        if again != "no":
+            self._finalize(run if again == "retry" else self.world.new_run(), ())
+
     @rule()
     def second_worker(self) -> None:
         """Repeat the last parameters in a second flow run."""
@@ -132,10 +184,11 @@ class FinalizationModel(RuleBasedStateMachine):
             self.world.sandbox.fail_next(status, after_commit=after_commit, body=body)
             self._finalize(self.world.new_run(), tuple(self.evidence))
 
-    @rule(before_commit=st.booleans())
-    def lost_response(self, *, before_commit: bool) -> None:
-        """Lose the response of a run."""
+    @rule(before_commit=st.booleans(), unlisted=st.integers(0, 3))
+    def lost_response(self, unlisted: int, *, before_commit: bool) -> None:
+        """Lose the response of a run; its job may enter Collibra's list late."""
         if self.evidence:
+            self.world.sandbox.delay_job_listing(unlisted)
             self.world.sandbox.lose_next_answer(before_commit=before_commit)
             self._finalize(self.world.new_run(), tuple(self.evidence))
 
@@ -165,14 +218,23 @@ class FinalizationModel(RuleBasedStateMachine):
 
             self._at_step(step, meanwhile, after=True)
             # A finalization by hand between the last job search and the request cannot be seen.
-            self.run, self.submitted = self.world.new_run(), evidence
-            outcome_of(lambda: self.world.finalize(*evidence, run=self.run, wait_seconds=600))
-            self.world.store.clear_hooks()
+            self._finalize_unchecked(self.world.new_run(), evidence)
 
-    @rule(status=st.just(LOST) | statuses, recovered_by_worker=st.booleans())
-    def lost_response_and_retry(self, status: int, *, recovered_by_worker: bool) -> None:
-        """Replace or lose the response after the commit, and run again with the same batches."""
+    @rule(
+        status=st.sampled_from([LOST, 429, 400, 404, 503]),
+        recovered_by_worker=st.booleans(),
+        late=st.booleans(),
+    )
+    def lost_response_and_retry(
+        self, status: int, *, recovered_by_worker: bool, late: bool
+    ) -> None:
+        """Replace or lose the response after the commit, and run again with the same batches.
+
+        A late job enters Collibra's list after 4xx within ten seconds, otherwise within a minute.
+        """
         run, evidence = self.world.new_run(), self._next_evidence()
+        is_refusal = 400 <= status < 500
+        self.world.sandbox.delay_job_listing(late * (1 if is_refusal else 2))
         if status == LOST:
             self.world.sandbox.lose_next_answer()
         else:
@@ -224,6 +286,42 @@ class FinalizationModel(RuleBasedStateMachine):
         created = [each.created_on for each in found if each.created_on]
         assert created == sorted(created, reverse=True), "an entry was created below a newer one"
 
+    @rule(step=steps)
+    def hasty_worker(self, step: int) -> None:
+        """Stop a run for ten seconds; a second one sends nothing while the first holds the lock."""
+        run, evidence = self.world.new_run(), self._next_evidence()
+
+        def meanwhile() -> None:
+            if self._lock_is_held():
+                self.world.clock.advance(10)
+                before = self.world.sent
+                outcome_of(lambda: self.world.finalize(*evidence, wait_seconds=0))
+                assert self.world.sent == before, "sent while another run held the lock"
+
+        self._at_step(step, meanwhile, after=True)
+        self._finalize_unchecked(run, evidence)
+
+    def _lock_is_held(self) -> bool:
+        held = {n: v for n, v in self.world.store.snapshot().items() if n.startswith(self.lock_tag)}
+        return bool(held) and not held[max(held)]["released"]
+
+    @rule(step=steps, after=st.booleans(), times=st.integers(0, 2), again=st.booleans())
+    def server_restart(self, step: int, times: int, *, after: bool, again: bool) -> None:
+        """Restart the Prefect server during a run; a request may have taken effect before."""
+        run, evidence = self.world.new_run(), self._next_evidence()
+
+        def restart() -> None:
+            for operation in STORE_OPERATIONS:
+                self.world.store.fail_next(operation, times=times)
+            raise StoreUnavailableError("The store is not reachable.")
+
+        self._at_step(step, restart, after=after)
+        self._finalize(run, evidence)
+        self._check_recorded()
+        if again:
+            self._finalize(run, evidence)
+            self._check_recorded()
+
     @rule(reported=st.booleans())
     def hasty_person(self, *, reported: bool) -> None:
         """Decide by a person while the request is in flight; another run sends if it may."""
@@ -239,36 +337,48 @@ class FinalizationModel(RuleBasedStateMachine):
         self.world.sandbox.call_next(meanwhile)
         self._finalize_unchecked(run, evidence)
 
-    @rule()
-    def careless_person(self) -> None:
-        """Lose a response; a person names no candidate, and a run sends again if it may."""
+    @rule(
+        mistake=st.sampled_from(["names no candidate", "adopts a batch", "adopts an earlier job"]),
+        before_commit=st.booleans(),
+    )
+    def careless_person(self, mistake: str, *, before_commit: bool) -> None:
+        """Lose a response; a person decides by mistake, and a run sends again if it may."""
         evidence = self._next_evidence()
-        self.world.sandbox.lose_next_answer()
+        earlier = [job.id for job in self._ours()]
+        self.world.sandbox.lose_next_answer(before_commit=before_commit)
         self._finalize(self.world.new_run(), evidence)
         self.world.clock.advance(300)
-        outcome_of(lambda: self.world.resolve("not_sent"))
+        if mistake == "names no candidate":
+            outcome_of(lambda: self.world.resolve("not_sent"))
+        elif named := [*earlier[-1:], *evidence] if "earlier" in mistake else evidence:
+            outcome_of(lambda: self.world.resolve("adopt_job", job_id=named[0]))
         self._check_recorded()
         self._finalize(self.world.new_run(), evidence)
 
-    @rule()
-    def person_is_faster(self) -> None:
+    @rule(other_login=st.booleans())
+    def person_is_faster(self, *, other_login: bool) -> None:
         """Close the cycle by a person with curl, directly before a run with its batches."""
         evidence = self._next_evidence()
-        self.world.curl()
+        self.world.curl(user_id=self.colleague if other_login else None)
         self._finalize(self.world.new_run(), evidence)
 
     @rule(listed=st.booleans())
     def failed_batch(self, *, listed: bool) -> None:
-        """Finalize with a failed batch beside a good one, listed as evidence or not."""
+        """Finalize with a failed batch beside a good one, listed as evidence or not.
+
+        The listed jobs have names that say nothing.
+        """
         evidence = self._next_evidence()
         if not listed:
             self.batch_fails()
             self._finalize(self.world.new_run(), evidence)
             return
-        failed = self.world.sandbox.add_foreign_job(name="Import", state="ERROR", result="FAILURE")
+        sandbox = self.world.sandbox
+        good = sandbox.add_foreign_job(name="Load", seconds=0)
+        failed = sandbox.add_foreign_job(name="Load", state="ERROR", result="FAILURE")
         self.world.clock.advance(2)
         self.bad.add(failed.id)
-        self._finalize(self.world.new_run(), (*evidence, failed.id))
+        self._finalize(self.world.new_run(), (good.id, failed.id))
         self.bad.discard(failed.id)
 
     @rule()
@@ -291,16 +401,25 @@ class FinalizationModel(RuleBasedStateMachine):
             assert isinstance(again, Job), f"the same evidence was not followed: {again!r}"
             assert again.id == job.id, "the same evidence was followed to another job"
 
-    @rule()
-    def person_finalizes(self) -> None:
+    @rule(other_login=st.booleans())
+    def person_finalizes(self, *, other_login: bool) -> None:
         """Close the cycle by a person with curl."""
         if any(job.kind == BATCH for job in self._jobs()):
-            self.world.curl()
+            self.world.curl(user_id=self.colleague if other_login else None)
 
-    @rule()
-    def other_programs(self) -> None:
-        """Other programs start jobs."""
-        self.world.sandbox.add_foreign_job(name="Import")
+    @rule(what=st.sampled_from(["import", "edge", "doubtful", "other synchronization"]))
+    def other_programs(self, what: str) -> None:
+        """Start jobs by other programs."""
+        match what:
+            case "import":
+                self.world.sandbox.add_foreign_job(name="Import")
+            case "edge":
+                self.world.sandbox.add_foreign_job(name="Edge", type="DELTA_INGESTION")
+            case "doubtful":
+                self.world.sandbox.add_foreign_job(name=f"Cleanup: {NIGHTLY}")
+            case _:
+                self.world.batch(synchronization_id="other")
+                self.world.curl("other")
         self.world.clock.advance(1)
 
     @rule(seconds=st.sampled_from([1, 100, 5000]))
@@ -313,12 +432,20 @@ class FinalizationModel(RuleBasedStateMachine):
         """Prefect's database is saved."""
         self.restore = self.world.store.save()
 
+    @rule(by_worker=st.booleans())
+    def restored_run(self, *, by_worker: bool) -> None:
+        """Restore the database of before a run, and run again with the same batches."""
+        run, evidence = self.world.new_run(), self._next_evidence()
+        restore = self.world.store.save()
+        self._finalize(run, evidence)
+        restore()
+        self._finalize(self.world.new_run() if by_worker else run, evidence)
+
     @rule()
     def restore_backup(self) -> None:
         """Prefect's database is restored."""
         if self.restore:
             self.restore()
-            self.restored = True
 
     @rule()
     def person_resolves(self) -> None:
@@ -344,8 +471,9 @@ class FinalizationModel(RuleBasedStateMachine):
         except FinalizationRefusedError as error:
             # A finalization by others closed the cycle.
             text = str(error)
-            closed = next(job for job in self.world.sandbox.jobs if job.id in text)
-            self.world.resolve("adopt_job", job_id=closed.id)
+            closed = [job.id for job in self.world.sandbox.jobs if job.id in text]
+            assert closed, text
+            self.world.resolve("adopt_job", job_id=closed[0])
 
     def _next_evidence(self) -> tuple[str, ...]:
         """Return the script's batches; it sends one if there is none."""
@@ -368,8 +496,7 @@ class FinalizationModel(RuleBasedStateMachine):
         """Finalize while others act in the middle; the invariant checks the result."""
         self.run, self.submitted = run, evidence
         outcome_of(lambda: self.world.finalize(*evidence, run=run, wait_seconds=600))
-        self.world.store.clear_hooks()
-        self.world.sandbox.reset_faults()
+        self._remove_faults()
 
     def _all_ids(self) -> list[str]:
         return [job.id for job in self.world.sandbox.jobs]
