@@ -30,7 +30,7 @@ from tests.support.finalizations import outcome_of
 from tests.support.memory_store import CrashError
 from tests.support.sessions import NIGHTLY
 
-CASES = int(os.environ.get("COLLIBRA_CYCLE_CASES", "100"))
+CASES = int(os.environ.get("COLLIBRA_CYCLE_CASES", "50"))
 TIMING = Timing(ledger_poll=20, lock_poll=20, job_first_pause=10, job_max_pause=60)
 LIMITS = RemovalLimits(
     max_missing_count=5,

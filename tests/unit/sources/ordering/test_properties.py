@@ -186,7 +186,7 @@ def held_relations(tenant: ImportingTenant, commands: list[Command]) -> Any:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(commands=SOURCES, known=KNOWN, size=SIZES)
 def test_all_assets_and_relations_arrive_and_no_target_is_missing(
     commands: list[Command], known: set[str], size: int
