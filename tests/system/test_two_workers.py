@@ -15,7 +15,7 @@ from tests.support.prefect_server import api_client
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("COLLIBRA_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("COLLIBRA_ROUNDS", "2"))
 
 
 def test_two_workers_finalize_once(
