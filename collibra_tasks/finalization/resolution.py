@@ -200,6 +200,12 @@ def _adopt(session: Session, entry: LedgerEntry, record: ResolutionRecord) -> Le
         raise FinalizationRefusedError(
             f"Not resolved: job {job_id} is {describe_owned_job(owner)}. Check job_id."
         )
+    if job_id in entry.jobs_before:  # IDs decide, whatever the clocks say
+        raise FinalizationRefusedError(
+            f"Not resolved: job {job_id} was in Collibra's job list before the request, so the "
+            "request did not create it. Check job_id, or choose ended if that job closed this "
+            "cycle."
+        )
     if job.created_on and entry.intended_on and job.created_on < entry.intended_on:
         session.log(
             f"Job {job_id} is older than the request by Collibra's clock. It is adopted because a "

@@ -46,11 +46,20 @@ def test_resolve_adopt_job(world: FinalizationWorld) -> None:
 
 def test_resolve_adopt_older_job(world: FinalizationWorld) -> None:
     """A person may name a job that is older by the clocks, with a warning."""
-    old = world.sandbox.add_foreign_job(name="Close nightly")
+    early = world.clock.now()
     world.clock.advance(60)
     lose(world)
-    assert world.resolve("adopt_job", job_id=old.id).job_id == old.id
+    job = world.sandbox.add_foreign_job(name="Close nightly", created_on=early)
+    assert world.resolve("adopt_job", job_id=job.id).job_id == job.id
     assert "older than the request" in world.logged
+
+
+def test_resolve_adopt_job_of_the_list_before(world: FinalizationWorld) -> None:
+    """A job that was listed before the request is not its job: the next run would not send."""
+    earlier = world.sandbox.add_foreign_job(name="Close nightly")
+    lose(world)
+    with pytest.raises(FinalizationRefusedError, match="before the request"):
+        world.resolve("adopt_job", job_id=earlier.id)
 
 
 @pytest.mark.parametrize(
