@@ -52,12 +52,12 @@ def describe_plan(plan: RemovalPlan) -> str:
 
 
 def describe_guard(plan: RemovalPlan) -> str:
-    """Return whether the guard allows a plan, or its reasons."""
+    """Return whether the guard allows a plan, or its reasons, without a full stop."""
     if plan.refusals:
-        return f"Guard: refused: {'; '.join(plan.refusals)}."
+        return f"refused: {'; '.join(plan.refusals)}"
     if plan.reasons:
-        return f"Guard: an approval is needed: {'; '.join(plan.reasons)}."
-    return "Guard: allowed."
+        return f"an approval is needed: {'; '.join(plan.reasons)}"
+    return "allowed"
 
 
 def name_batch(batch: Batch, total: int | None) -> str:

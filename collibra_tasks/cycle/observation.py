@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from collibra_tasks.cycle.baseline import Baseline
 from collibra_tasks.cycle.upload import batch_ids
-from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OverlapError
+from collibra_tasks.errors import CollibraError, FinalizationRefusedError
 from collibra_tasks.finalization.closed_cycle import count_closed_batches
 from collibra_tasks.finalization.job_matching import JobClass
-from collibra_tasks.finalization.job_search import JobSearch, search_jobs
-from collibra_tasks.finalization.judgment import PendingJob, pending_job
+from collibra_tasks.finalization.job_search import JobSearch, note_blindness, search_jobs
+from collibra_tasks.finalization.judgment import (
+    PendingJob,
+    pending_job,
+    refuse_overlap_with_others,
+)
 from collibra_tasks.finalization.last_finalization import record_foreign_finalization
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.checkpoint import Checkpoint
@@ -51,19 +55,12 @@ class Observation:
         Raises:
             OverlapError: If others finalize and ``on_overlap`` is not ``attach``.
         """
-        running = [job for job in self.foreign if not job.ended]
-        if running and self.waiting.on_overlap != OnOverlap.ATTACH:
-            raise OverlapError(
-                f"Not sent: job {running[0].id} by others is finalizing "
-                f"{self.session.synchronization_id!r}. Run again after its end, or choose "
-                "on_overlap=attach.",
-                job_id=running[0].id,
-            )
         set_aside = self.session.set_aside.read()
         pending = pending_job(self.search, self.session.synchronization_id, ignore=set_aside)
         pending = pending or self._running_batch(set_aside)
         if pending is None:
             return None
+        refuse_overlap_with_others(self.session, pending, self.waiting.on_overlap)
         return lambda: self.session.wait_for_job(
             pending.job_id, wait_seconds=self.waiting.seconds, reason=pending.reason
         )
@@ -215,8 +212,7 @@ def observe(
         lost_batches_since=current.first_unknown_intent_on if current else None,
         lost_batches_until=current.last_unknown_intent_on if current else None,
     )
-    if search.blind:
-        session.note(f"The job search is incomplete: {search.blind}.")
+    note_blindness(session, search)
     return Observation(
         session=session, baseline=baseline, search=search, own_batch_ids=known, waiting=waiting
     )

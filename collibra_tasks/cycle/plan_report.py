@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from collibra_tasks.cycle.log_lines import describe_guard
 from collibra_tasks.cycle.plan import RemovalPlan
 from collibra_tasks.cycle.planning import PlanPreview
 from collibra_tasks.models import AssetRow, FinalizationStrategy
 from collibra_tasks.reporting.markdown import render_table
+from collibra_tasks.wording import count_of
 
 MAX_SHOWN_ASSETS = 100
 _EFFECTS = {
@@ -21,8 +23,9 @@ _EFFECTS = {
 
 def plan_sentence(plan: RemovalPlan) -> str:
     """Return the outcome of a plan in one sentence with its counts."""
-    counts = f"{plan.asset_count:,} assets, {plan.new_count:,} new, {plan.missing_count:,} missing"
-    return f"Plan {plan.plan_id} of {plan.synchronization_id}: {counts}; {_outcome(plan)}."
+    assets = count_of(plan.asset_count, "asset")
+    counts = f"{assets}, {plan.new_count:,} new, {plan.missing_count:,} missing"
+    return f"Plan {plan.plan_id} of {plan.synchronization_id}: {counts}; {describe_guard(plan)}."
 
 
 def plan_payload(plan: RemovalPlan) -> dict[str, Any]:
@@ -59,14 +62,6 @@ def render_plan(preview: PlanPreview) -> str:
         ),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _outcome(plan: RemovalPlan) -> str:
-    if plan.refusals:
-        return f"refused: {'; '.join(plan.refusals)}"
-    if plan.reasons:
-        return f"not allowed without approval: {'; '.join(plan.reasons)}"
-    return "allowed without approval"
 
 
 def _headline(plan: RemovalPlan) -> str:

@@ -180,5 +180,6 @@ class _Reporter:
 
 
 def _log_plan(session: Session, plan: RemovalPlan) -> None:
-    for line in (describe_plan(plan), *plan.notes, describe_guard(plan)):
+    guard = f"Guard: {describe_guard(plan)}."
+    for line in (describe_plan(plan), *plan.notes, guard):
         session.log(line)

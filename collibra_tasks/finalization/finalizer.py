@@ -8,7 +8,11 @@ from collibra_tasks.errors import (
     FinalizationRefusedError,
     OverlapError,
 )
-from collibra_tasks.finalization.judgment import Judgment, PendingJob
+from collibra_tasks.finalization.judgment import (
+    Judgment,
+    PendingJob,
+    refuse_overlap_with_others,
+)
 from collibra_tasks.finalization.last_finalization import (
     refuse_overlap,
     settle_intent,
@@ -77,13 +81,7 @@ class Finalizer:
         )
 
     def _wait_for(self, pending: PendingJob) -> None:
-        if pending.is_finalization and self.on_overlap != OnOverlap.ATTACH:
-            raise OverlapError(
-                f"Not sent: job {pending.job_id} by others is finalizing "
-                f"{self.session.synchronization_id!r}. Run again after its end, or choose "
-                "on_overlap=attach.",
-                job_id=pending.job_id,
-            )
+        refuse_overlap_with_others(self.session, pending, self.on_overlap)
         self.session.wait_for_job(
             pending.job_id, wait_seconds=self.wait_seconds, reason=pending.reason
         )

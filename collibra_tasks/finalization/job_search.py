@@ -103,6 +103,15 @@ def search_jobs(
     return search
 
 
+def note_blindness(session: Session, search: JobSearch) -> None:
+    """Write into log and receipt that the job search is incomplete, if it is."""
+    if search.blind:
+        session.note(
+            f"The job search is incomplete: {search.blind}. Finalizations by others may be missing "
+            "from it. Check whether Collibra was restored or deleted old jobs."
+        )
+
+
 def _find_late_end(session: Session, history: History) -> list[ClassifiedJob]:
     """Return the last finalization if it was set aside and has ended since: it closed this cycle.
 
@@ -148,7 +157,7 @@ def find_new_jobs(session: Session, entry: LedgerEntry) -> JobMatches:
     blind = found.blind
     if not entry.list_was_read:
         blind = blind or "the job list could not be read before the request"
-    known = {each.job_id for each in session.ledger.entries() if each.job_id}
+    known = _own_finalizations(session)
     checkpoint = session.storage.read_checkpoint()
     known |= set(checkpoint.job_ids) if checkpoint else set()
     excluded = entry.resolution.excluded_job_ids if entry.resolution else ()

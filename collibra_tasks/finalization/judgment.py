@@ -6,17 +6,18 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from collibra_tasks.errors import CollibraError, NotFoundError, NotSentError
+from collibra_tasks.errors import CollibraError, NotFoundError, NotSentError, OverlapError
 from collibra_tasks.finalization import checks
 from collibra_tasks.finalization.closed_cycle import count_closed_batches
 from collibra_tasks.finalization.job_matching import JobClass, batch_id_of
-from collibra_tasks.finalization.job_search import JobSearch, search_jobs
+from collibra_tasks.finalization.job_search import JobSearch, note_blindness, search_jobs
 from collibra_tasks.finalization.last_finalization import record_foreign_finalization
 from collibra_tasks.finalization.ledger_gaps import describe_gap
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.submission import Evidence
 from collibra_tasks.ledger.entry import History
 from collibra_tasks.models import FinalizationRequest, FinalizationStrategy, Job
+from collibra_tasks.options import OnOverlap
 
 Value = TypeVar("Value")
 
@@ -67,8 +68,7 @@ class Judgment:
             lost_batches_since=current.first_unknown_intent_on if current else None,
             lost_batches_until=current.last_unknown_intent_on if current else None,
         )
-        if search.blind:
-            session.note(f"The job search is incomplete: {search.blind}.")
+        note_blindness(session, search)
         if gap := describe_gap(session, self.history, checkpoint):
             session.note(f"Earlier cycles are not known completely: {gap}.")
         if pending := pending_job(search, session.synchronization_id, ignore=set_aside):
@@ -157,14 +157,31 @@ def pending_job(
     search: JobSearch, synchronization_id: str, *, ignore: Collection[str] = ()
 ) -> PendingJob | None:
     """Return a running batch or foreign finalization that has to end first."""
-    for each in search.jobs:
-        if each.job.ended or each.job.id in ignore:
-            continue
+    open_jobs = [each for each in search.jobs if not each.job.ended and each.job.id not in ignore]
+    for each in open_jobs:
         if each.job_class == JobClass.FOREIGN_FINALIZATION:
             return PendingJob(each.job.id, "it is a finalization by others", is_finalization=True)
+    for each in open_jobs:
         if batch_id_of(each.job) == synchronization_id:
             return PendingJob(each.job.id, "it is a batch of this synchronization that still runs")
     return None
+
+
+def refuse_overlap_with_others(
+    session: Session, pending: PendingJob, on_overlap: OnOverlap
+) -> None:
+    """Raise an error if a finalization by others runs and must not be waited for.
+
+    Raises:
+        OverlapError: If ``on_overlap`` is not ``attach``.
+    """
+    if pending.is_finalization and on_overlap != OnOverlap.ATTACH:
+        raise OverlapError(
+            f"Not sent: job {pending.job_id} by others is finalizing "
+            f"{session.synchronization_id!r}. Run again after its end, or choose "
+            "on_overlap=attach.",
+            job_id=pending.job_id,
+        )
 
 
 def check_target(session: Session, request: FinalizationRequest) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 from collections.abc import Sequence
 from threading import Event
 
@@ -13,14 +14,21 @@ from collibra_tasks.sandbox import Sandbox
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
     options = _read_options(arguments)
+    tenant = Sandbox(job_seconds=options.job_seconds, version=options.version, port=options.port)
+    try:
+        tenant.start()
+    except OSError as error:
+        print(f"The sandbox did not start: port {options.port}: {error.strerror}.", file=sys.stderr)
+        print("End the other program, or choose another --port.", file=sys.stderr)
+        return 1
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    with Sandbox(
-        job_seconds=options.job_seconds, version=options.version, port=options.port
-    ) as tenant:
+    try:
         print(_describe(tenant), flush=True)
         stopped.wait()
+    finally:
+        tenant.stop()
     return 0
 
 

@@ -18,6 +18,7 @@ from collibra_tasks.errors import SourceError
 from collibra_tasks.options import FileFormat
 from collibra_tasks.sources.remote import find_remote, is_url
 
+CHECK_PATH: Final = "Check the path; a relative one starts in the working folder of the flow run."
 EMPTY: Final = "An empty source is an empty cycle, in which every asset counts as missing."
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -178,7 +179,7 @@ def _describe(label: str, location: Location) -> SourceFile:
         size, fingerprint = location.fingerprint()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{label}: the file cannot be read: {reason}.") from None
+        raise SourceError(f"{label}: the file cannot be read: {reason}. {CHECK_PATH}") from None
     if not size:
         raise SourceError(f"{label}: the file is empty. {EMPTY}")
     return SourceFile(label, location, fingerprint)

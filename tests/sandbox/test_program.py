@@ -1,11 +1,14 @@
 """The sandbox as a program."""
 
 import signal
+import socket
 import subprocess
 import sys
 
 import httpx
+import pytest
 
+from collibra_tasks.sandbox.__main__ import main
 from tests.support.api_client import NO_TLS
 
 
@@ -36,3 +39,15 @@ def test_program_prints_url_and_variables() -> None:
     names = {line.partition("=")[0] for line in others}
     assert {"# COLLIBRA_TOKEN", "# COLLIBRA_CLIENT_ID", "# COLLIBRA_CLIENT_SECRET"} < names
     assert {"# COLLIBRA_TOKEN_URL", "# COLLIBRA_SCOPE", "# COLLIBRA_AUDIENCE"} < names
+
+
+def test_program_names_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that another program uses leads to one sentence and no traceback."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        code = main(["--port", str(port)])
+
+    assert code == 1
+    assert f"port {port}: Address already in use" in capsys.readouterr().err

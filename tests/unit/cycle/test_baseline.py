@@ -95,13 +95,7 @@ def test_load_baseline_missing_manifest() -> None:
 
 def test_load_baseline_restored_ledger() -> None:
     """A ledger from before the last cycle asks, with both dates, and compares with that cycle."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(500))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 500)
 
     text = refusal(world, 20)
 
@@ -113,13 +107,7 @@ def test_load_baseline_restored_ledger() -> None:
 
 def test_load_baseline_restored_ledger_with_a_recorded_foreign_finalization() -> None:
     """Our own finalization that the restored ledger shows as foreign does not end the suspicion."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(500))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 500)
     refusal(world, 20)
 
     world.clock.advance(86_400)
@@ -131,13 +119,7 @@ def test_load_baseline_restored_ledger_with_a_recorded_foreign_finalization() ->
 
 def test_load_baseline_restored_ledger_and_a_complete_source() -> None:
     """After a restore, a person approves once; later cycles ask nothing."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(50))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 50)
     refusal(world, 50)
 
     approve(world, 50, 0)
@@ -226,13 +208,7 @@ def test_load_baseline_foreign_finalization_closes_an_interrupted_first_cycle() 
 
 def test_load_baseline_restored_ledger_and_a_cycle_from_elsewhere() -> None:
     """A finalization that closed another cycle does not end the suspicion either."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(500))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 500)
     refusal(world, 20)
     job_id = world.import_batch(numbered(500))
     world.finalize(job_id, strategy="IGNORE", allow_unverified_cycle=True)
@@ -285,6 +261,24 @@ def learn_the_name(world: World) -> None:
     world.synchronize(numbered(5), synchronization_id="teaches-the-name")
     world.storage = storage
     world.clock.advance(60)
+
+
+def restored_world(first: int, *later: int) -> tuple[World, Callable[[], None]]:
+    """Return a world whose ledger was restored to the state after its first cycle.
+
+    Args:
+        first: Number of assets of the first cycle.
+        later: Numbers of assets of the cycles that the restore loses, one per day.
+    """
+    world = World()
+    world.synchronize(numbered(first))
+    restore = world.store.save()
+    world.clock.advance(86_400)
+    for count in later:
+        world.synchronize(numbered(count))
+        world.clock.advance(86_400)
+    restore()
+    return world, restore
 
 
 def taught_world() -> World:
@@ -399,13 +393,7 @@ def test_load_baseline_foreign_finalization_recorded_elsewhere() -> None:
 
 def test_load_baseline_restored_ledger_and_an_approved_upload() -> None:
     """An approval after a restore is used up by a finalization, not by an upload."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(500))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 500)
     crash_in_approved_upload(world, 490)
 
     text = refusal(world, 20)
@@ -416,13 +404,7 @@ def test_load_baseline_restored_ledger_and_an_approved_upload() -> None:
 
 def test_load_baseline_restored_ledger_and_a_second_upload() -> None:
     """An approval after a restore survives a second upload, because the plan stays the same."""
-    world = World()
-    world.synchronize(numbered(20))
-    restore = world.store.save()
-    world.clock.advance(86_400)
-    world.synchronize(numbered(50))
-    world.clock.advance(86_400)
-    restore()
+    world, _ = restored_world(20, 50)
     refusal(world, 50)
     world.sandbox.call_next(
         lambda: world.sandbox.add_foreign_job(name="Cleanup: nightly"),

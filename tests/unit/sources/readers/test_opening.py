@@ -253,7 +253,7 @@ def test_scan_logs_unknown_keys_once() -> None:
         (b"one.jsonl", "several of these, or commands, not bytes"),
         (["one.jsonl", asset("a")], "begins with a path must hold paths only, not {"),
         ([asset("a"), "one.jsonl"], "commands, index 1: a command must be a mapping, not str"),
-        ("nowhere.json", "nowhere.json: the file cannot be read: No such file"),
+        ("nowhere.json", "No such file or directory. Check the path; a relative one"),
         (json.dumps([{"resourceType": "Asset"}] * 50), "not a file name"),
         ("a\0b.json", "embedded null"),
         ("*.json", "no file matches. An empty source"),
