@@ -8,6 +8,7 @@ from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import LedgerEntry, Phase
 from collibra_tasks.models import Job
+from collibra_tasks.wording import count_of
 
 MAX_SHOWN_JOBS = 5
 
@@ -22,7 +23,7 @@ def unknown_outcome(
     """Return the error that names the candidates and the way out."""
     shown = [f"{job.id} ({job.name or 'no name'})" for job in matches.candidates[:MAX_SHOWN_JOBS]]
     found = (
-        f"{len(matches.candidates)} jobs may be this finalization: {', '.join(shown)}"
+        f"{count_of(len(matches.candidates), 'job')} may be this finalization: {', '.join(shown)}"
         if shown
         else "None of the visible jobs can be identified as this finalization"
     )

@@ -246,14 +246,18 @@ class FinalizationModel(RuleBasedStateMachine):
 
     @rule(reported=st.booleans())
     def killed_before_record(self, *, reported: bool) -> None:
-        """Kill a run between the commit and the record of its job, and run again."""
+        """Kill a run between the commit and the record of its job; another run follows that job."""
         run, evidence = self.world.new_run(), self._next_evidence()
+        before, taught = self.world.sent, self._is_taught()
         self.world.sandbox.call_next(_crash, before_commit=False)
         self._finalize(run, evidence)
+        was_sent = self.world.sent > before
         if reported:
             self.world.ended_runs.add(run.id)
-        self._finalize(self.world.new_run(), evidence)
+        result = self._finalize(self.world.new_run(), evidence)
         self._check_recorded()
+        if was_sent and taught:
+            assert isinstance(result, Job), f"the job of the killed run was not followed: {result}"
 
     @rule(reported=st.booleans())
     def frozen_writer(self, *, reported: bool) -> None:
@@ -328,6 +332,7 @@ class FinalizationModel(RuleBasedStateMachine):
         run, evidence = self.world.new_run(), self._next_evidence()
 
         def meanwhile() -> None:
+            assert self._lock_is_held(), "sent without the lock"
             if reported:
                 self.world.ended_runs.add(run.id)
             outcome_of(lambda: self.world.resolve("not_sent", excluded=self._all_ids()))
