@@ -48,7 +48,7 @@ def _check_acceptance(cycle: Cycle, plan: RemovalPlan, shown: ShownPlan | None) 
     """Check that ``accept_missing_count`` approves a plan: the one that was shown last.
 
     Raises:
-        FinalizationRefusedError: If plan or number is another one than that which was shown.
+        FinalizationRefusedError: If plan or number differ from those shown last.
     """
     count = cycle.options.accept_missing_count or 0
     if shown is None or shown.plan_id != plan.plan_id:
@@ -56,8 +56,8 @@ def _check_acceptance(cycle: Cycle, plan: RemovalPlan, shown: ShownPlan | None) 
         raise _refused(
             cycle,
             plan.reasons,
-            f"You accepted {count:,} missing assets, but {before}, and the plan is now another "
-            f"one. {_next_step(plan)}",
+            f"You accepted {count:,} missing assets, but {before}, and the plan has changed. "
+            f"{_next_step(plan)}",
         )
     if count != plan.number:
         raise _refused(

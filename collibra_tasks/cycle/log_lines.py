@@ -75,6 +75,6 @@ def describe_batch(name: str, batch: Batch, job: Job, seconds: float) -> str:
 
 
 def describe_proven_batch(name: str, batch: Batch, job_id: str) -> str:
-    """Return that a batch was imported before, by an earlier attempt of the cycle."""
+    """Return the log line of a batch that an earlier attempt of the cycle imported."""
     commands = count_of(batch.command_count, "command")
     return f"{name.capitalize()}: {commands}, imported before by job {job_id}."

@@ -1,4 +1,4 @@
-"""Signs that the ledger does not describe the last cycle of ours."""
+"""Comparison of ledger and storage: cycles that one of them lacks."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _adopt(session: Session, entry: LedgerEntry, record: ResolutionRecord) -> Le
         raise FinalizationRefusedError(
             f"Not resolved: job {job_id} is {describe_owned_job(owner)}. Check job_id."
         )
-    if job_id in entry.jobs_before:  # IDs decide, whatever the clocks say
+    if job_id in entry.jobs_before:  # IDs decide; clocks may differ
         raise FinalizationRefusedError(
             f"Not resolved: job {job_id} was in Collibra's job list before the request, so the "
             "request did not create it. Check job_id, or choose ended if that job closed this "

@@ -35,7 +35,7 @@ PAUSE_GROWTH: Final = 1.5
 MIN_BUSY_PAUSE_SECONDS: Final = 1.0
 MAX_SHOWN_MESSAGE: Final = 500
 LONG_WAIT_SECONDS: Final = 15.0
-"""Length of a wait after which a log line says for what it is, and until when."""
+"""Length of a wait in seconds after which a log line names its reason and its end."""
 REMINDER_SECONDS: Final = 600.0
 """Time between two such lines."""
 

@@ -42,7 +42,7 @@ class LearnedPattern:
 
     @property
     def has_text(self) -> bool:
-        """Whether a name contains more than the ID, so that it tells finalizations from others."""
+        """Whether a name contains more than the ID, and so identifies finalizations."""
         return bool(self.name.replace(ID_IN_NAME, "").strip())
 
     def id_in(self, name: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Strict decoding of JSON: what other parsers would read differently is refused."""
+"""Strict decoding of JSON: values that parsers read differently are refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DECODER: Final = json.JSONDecoder(
 
 
 def check_value(value: object, text: str) -> None:
-    """Refuse what the decoder accepts and other parsers do not."""
+    """Refuse values that this decoder accepts and other parsers refuse."""
     brackets = text.count("{") + text.count("[")  # cheap, and enough for ordinary commands
     if brackets > MAX_DEPTH and _measure_depth(value) > MAX_DEPTH:
         raise ContentError(f"the command is nested more than {MAX_DEPTH} levels deep")

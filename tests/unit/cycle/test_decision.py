@@ -161,7 +161,7 @@ def test_accept_missing_count_of_a_changed_plan_with_ask(world: World) -> None:
 
     error = refuse(world, 9, options=accepting(10, on_guard=OnGuard.ASK))
 
-    assert "the plan is now another one" in str(error)
+    assert "the plan has changed" in str(error)
     assert world.prompt.plans == []
 
 
