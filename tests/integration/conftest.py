@@ -18,10 +18,13 @@ Cycle = Callable[..., Any]
 @pytest.fixture
 def short_timing(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten every interval of the flows in this process."""
-    from collibra_tasks.finalization.tasks import open_session
+    from collibra_tasks.finalization.tasks import open_session, submit_finalization
     from collibra_tasks.jobs.tasks import wait_for_job
 
     assert prefect_server
+    tasks: tuple[Any, ...] = (submit_finalization, wait_for_job)
+    for task in tasks:
+        monkeypatch.setattr(task, "retry_delay_seconds", [0.0] * task.retries)
     functions: tuple[Any, ...] = (open_session, wait_for_job.fn)
     for function in functions:
         # A default value is changed, because the flows have no parameter for the intervals.
