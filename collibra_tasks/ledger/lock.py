@@ -248,6 +248,8 @@ class _Contender:
             self._epochs.create(number, self._holder)
             if self._is_confirmed(number):
                 return number
+            if self.blocker is None or self.blocker.number < number:
+                self._epochs.restore_tag(number)
         return None
 
     def _is_confirmed(self, number: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import TypeAdapter
 
 from collibra_tasks.ledger.identity import resource_name
-from collibra_tasks.ledger.store import COMMON_TAG, Store, StoredValue
+from collibra_tasks.ledger.store import COMMON_TAG, MissingValueError, Store, StoredValue
 
 Log = Callable[[str], None]
 
@@ -104,6 +104,16 @@ class Epochs:
     def update(self, number: int, holder: LockHolder) -> None:
         """Write an epoch again, which renews it."""
         self._store.update(self._name_of(number), asdict(holder), [COMMON_TAG, self._tag])
+
+    def restore_tag(self, number: int) -> None:
+        """Write an epoch again that has lost its tag, as by ``prefect variable set``.
+
+        It counts as renewed, so another run waits until it expires.
+        """
+        for kept in self._store.read([self._name_of(number)]):
+            value = kept.value if isinstance(kept.value, dict) else {"text": str(kept.value)}
+            with suppress(MissingValueError):  # deleted meanwhile: its number is free
+                self._store.update(kept.name, value, [COMMON_TAG, self._tag])
 
     def delete(self, epoch: Epoch) -> None:
         """Delete an outdated epoch."""

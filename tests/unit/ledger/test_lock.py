@@ -397,6 +397,20 @@ def test_acquire_after_an_edit_of_the_newest_number(runs: Runs) -> None:
     assert [True] == holders(runs.take("b"))
 
 
+@pytest.mark.parametrize("value", [{"token": "x", "released": True}, "a note"])
+def test_acquire_after_an_edit_without_tag(runs: Runs, value: object) -> None:
+    """A value that a person set without its tag locks nobody out."""
+    name = f"{TAG}-00000001"
+    with runs.lock("a").acquire(timeout_seconds=0, purpose=""):
+        pass
+    runs.store.put(name, value)
+
+    held = runs.take("b", timeout_seconds=100)
+
+    assert [True] == holders(held)
+    assert name not in runs.store.snapshot()
+
+
 @pytest.mark.parametrize("updated_in", [timedelta(days=400), None])
 def test_acquire_with_a_renewal_in_the_future(runs: Runs, updated_in: timedelta | None) -> None:
     """After a change of the server's clock, a dead holder's lock still expires within 90 s."""
