@@ -38,6 +38,7 @@ class Ledger:
         self.environment = environment
         self.synchronization_id = synchronization_id
         self.tag = resource_name("ledger", environment, synchronization_id)
+        self._entry_name = re.compile(re.escape(self.tag) + r"-(\d{6,})")
         self._index = JobIndex(store, environment)
 
     def name_of(self, number: int) -> str:
@@ -71,7 +72,7 @@ class Ledger:
 
     def _number_in(self, name: str) -> int:
         """Return the number in an entry's name; 0 if the name is no entry's."""
-        match = re.fullmatch(re.escape(self.tag) + r"-(\d{6,})", name)
+        match = self._entry_name.fullmatch(name)
         return int(match[1]) if match else 0
 
     def claim(self, entry: LedgerEntry, *, generation: int, history: History) -> LedgerEntry | None:

@@ -123,11 +123,10 @@ class Route:
     anonymous: bool = False
     setting: str | None = None
 
-    def match(self, request: httpx.Request) -> tuple[str, ...] | None:
+    def match(self, method: str, path: str) -> tuple[str, ...] | None:
         """Return the variable segments, decoded, or None if the route does not fit."""
-        if request.method != self.method:
+        if method != self.method:
             return None
-        path = request.url.raw_path.decode("ascii").partition("?")[0]
         match = re.fullmatch(self.path.replace("*", "([^/]+)"), path)
         return tuple(unquote(segment) for segment in match.groups()) if match else None
 
@@ -183,8 +182,9 @@ class Tenant:
         self.plan.drop_holds()
 
     def _find_route(self, request: httpx.Request) -> tuple[Route | None, tuple[str, ...]]:
+        path = request.url.raw_path.decode("ascii").partition("?")[0]
         for route in self.routes:
-            arguments = route.match(request)
+            arguments = route.match(request.method, path)
             if arguments is not None and route.exists_in(self.state.settings):
                 return route, arguments
         return None, ()

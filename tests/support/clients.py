@@ -136,12 +136,19 @@ def client_of(
     sandbox: SandboxLike, auth_type: str = "basic", *, network: bool = False, **changes: Any
 ) -> CollibraClient:
     """Return a client of a sandbox, without a socket unless ``network`` is true."""
+    connection = connection_to(sandbox, auth_type, **changes)
+    return CollibraClient(connection, transport=None if network else sandbox.transport())
+
+
+def connection_to(
+    sandbox: SandboxLike, auth_type: str = "basic", **changes: Any
+) -> CollibraConnection:
+    """Return URL and credentials of a sandbox."""
     names = {
         name.removeprefix("COLLIBRA_").lower(): value
         for name, value in sandbox.environment(auth_type).items()
     }
-    connection = CollibraConnection.model_validate(names | {"auth_type": auth_type} | changes)
-    return CollibraClient(connection, transport=None if network else sandbox.transport())
+    return CollibraConnection.model_validate(names | {"auth_type": auth_type} | changes)
 
 
 SubmitWrite = Callable[[CollibraClient], Job]
