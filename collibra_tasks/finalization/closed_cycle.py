@@ -39,6 +39,21 @@ def _find_open_upload(session: Session, history: History) -> Checkpoint | CycleM
     return marker if marker and marker.generation == history.number else None
 
 
+def find_open_batches(session: Session, history: History) -> tuple[int, str | None]:
+    """Return the number of batches of an upload without finalization, and its flow run's name.
+
+    The marker is on the Prefect server, which may have been restored; then the checkpoint in the
+    storage shows the upload.
+    """
+    marker, checkpoint = session.markers.read(), session.storage.read_checkpoint()
+    # A withdrawn entry has a number and closes no cycle.
+    if marker is not None and marker.generation >= history.number:
+        return marker.batch_count, marker.flow_run_name
+    if checkpoint and not checkpoint.closed and checkpoint.generation >= history.number:
+        return max(1, len(checkpoint.job_ids)), checkpoint.flow_run_name
+    return 0, None
+
+
 def count_closed_batches(session: Session, search: JobSearch, job_id: str) -> int:
     """Return the number of batches by others in the cycle that a finalization closed.
 

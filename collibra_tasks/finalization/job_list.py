@@ -62,10 +62,14 @@ class _Reading:
         return [job for _, job in sorted(places, key=lambda place: place[0], reverse=True)]
 
     def is_past(self, moment: datetime | None) -> bool:
-        """Whether no job on a later page is newer than a moment, if the disorder stays as it is."""
+        """Whether no job on a later page is newer than a moment, if the disorder does not double.
+
+        In a list that is not sorted at all, the disorder grows with each page. Such a list is read
+        to its end.
+        """
         if moment is None or self.oldest is None:
             return True
-        return self.oldest + self.disorder <= moment
+        return self.oldest + 2 * self.disorder <= moment
 
 
 def _start_reading(session: Session, stop_created_on: datetime | None = None) -> _Reading:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from collibra_tasks.errors import CollibraError, NotFoundError, NotSentError, OverlapError
 from collibra_tasks.finalization import checks
-from collibra_tasks.finalization.closed_cycle import count_closed_batches
+from collibra_tasks.finalization.closed_cycle import count_closed_batches, find_open_batches
 from collibra_tasks.finalization.job_matching import JobClass, batch_id_of
 from collibra_tasks.finalization.job_search import JobSearch, note_blindness, search_jobs
 from collibra_tasks.finalization.last_finalization import record_foreign_finalization
@@ -82,12 +82,16 @@ class Judgment:
         foreign = search.of_class(JobClass.FOREIGN_FINALIZATION)
         if not foreign:
             return False
+        # The next search ends at the recorded job, so it has to be the newest in the list. A job
+        # that was set aside is older, and an older job may have ended last.
+        listed = [job for job in foreign if job.id != self.history.job_id] or foreign
         record_foreign_finalization(
             self.session,
-            foreign[0],
+            listed[0],
             generation=self.generation,
             history=self.history,
             other_batches=count_closed_batches(self.session, search, foreign[0].id),
+            ended_on=max(filter(None, (job.ended_on for job in foreign)), default=None),
         )
         return True
 
@@ -101,10 +105,7 @@ class Judgment:
             if batch_id_of(each.job) == session.synchronization_id and each.job.id not in ignored
         ]
         failed = [job for job in batches if job.ended and not job.succeeded]
-        marker = session.markers.read()
-        # A withdrawn entry has a number and closes no cycle.
-        is_open = marker is not None and marker.generation >= self.history.number
-        open_batches = marker.batch_count if marker and is_open else 0
+        open_batches, flow_run_name = find_open_batches(session, self.history)
         check = (
             checks.check_batches_succeeded(jobs)
             + checks.check_batches_are_new(jobs, self.history)
@@ -117,9 +118,7 @@ class Judgment:
                 jobs, session.synchronization_id, session.patterns.read(), allowed=allowed
             )
             + checks.check_other_batches(failed, [], replaced=ignored, allowed=allowed)
-            + checks.check_no_open_checkpoint(
-                open_batches, marker.flow_run_name if marker else None, allowed=allowed
-            )
+            + checks.check_no_open_checkpoint(open_batches, flow_run_name, allowed=allowed)
         )
         anchor = self.evidence.batch_job_ids or tuple(job.id for job in batches[:1])
         if anchor:

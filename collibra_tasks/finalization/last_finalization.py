@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from collibra_tasks.errors import CollibraError, OverlapError
 from collibra_tasks.finalization.closed_cycle import name_closed_upload
 from collibra_tasks.finalization.job_matching import name_pattern
@@ -99,9 +101,23 @@ def record_end(session: Session, entry: LedgerEntry, job: Job) -> LedgerEntry:
 
 
 def record_foreign_finalization(
-    session: Session, job: Job, *, generation: int, history: History, other_batches: int = 0
+    session: Session,
+    job: Job,
+    *,
+    generation: int,
+    history: History,
+    other_batches: int = 0,
+    ended_on: datetime | None = None,
 ) -> LedgerEntry | None:
     """Record a finalization by others as the next entry: earlier batches are void.
+
+    Args:
+        session: Access to ledger and storage.
+        job: The finalization; of several, the newest one.
+        generation: Number of the newest entry.
+        history: Summary of the entries up to that generation.
+        other_batches: Number of batches by others in the cycle that it closed.
+        ended_on: Last end of several finalizations; ``None`` for the job's own.
 
     Returns:
         The entry; ``None`` if another flow run created a newer entry meanwhile.
@@ -120,7 +136,7 @@ def record_foreign_finalization(
         job_name=job.name and job.name[:MAX_NAME],
         job_type=job.type,
         job_created_on=job.created_on,
-        job_ended_on=job.ended_on,
+        job_ended_on=ended_on or job.ended_on,
         outcome=f"{job.state or 'no state'}, {job.result or 'no result'}",
         failed=not job.succeeded,
         manifest=name_closed_upload(session, history),

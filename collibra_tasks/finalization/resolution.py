@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, NotFoundError
 from collibra_tasks.finalization.checks import describe_owned_job
+from collibra_tasks.finalization.job_matching import batch_id_of
 from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import (
@@ -20,7 +21,7 @@ from collibra_tasks.ledger.evidence import short_digests
 from collibra_tasks.models import RUNNING_STATES, Job
 
 CERTAINLY_LATER = timedelta(hours=1)
-"""Time after the intent at which its request has ended, whatever the timeout of a request."""
+"""Maximum difference of the clocks by which jobs, requests and deadlines are dated."""
 
 
 def resolve(session: Session, record: ResolutionRecord) -> LedgerEntry:
@@ -144,11 +145,15 @@ def _mark_not_sent(session: Session, entry: LedgerEntry, record: ResolutionRecor
 
 
 def _may_be_of(entry: LedgerEntry, job: Job) -> bool:
-    """Whether a job appeared before the writer's deadline, or too soon after it to tell."""
-    if entry.intended_on is None or job.created_on is None:
+    """Whether a job appeared before the writer's deadline, or too soon after it to tell.
+
+    Collibra's Date header may be far behind the dates of its jobs. The deadline has the clock of
+    the Prefect server, so the later of both counts.
+    """
+    times = [each for each in (entry.intended_on, entry.deadline_on) if each is not None]
+    if not times or job.created_on is None:
         return True
-    # Both times are of Collibra's clock; the deadline is not.
-    return job.created_on <= entry.intended_on + CERTAINLY_LATER
+    return job.created_on <= max(times) + CERTAINLY_LATER
 
 
 def _check_excluded(candidates: Sequence[Job], excluded: Collection[str]) -> None:
@@ -199,6 +204,12 @@ def _adopt(session: Session, entry: LedgerEntry, record: ResolutionRecord) -> Le
     if owner is not None and owner != session.synchronization_id:
         raise FinalizationRefusedError(
             f"Not resolved: job {job_id} is {describe_owned_job(owner)}. Check job_id."
+        )
+    other = batch_id_of(job)
+    if other not in {None, session.synchronization_id}:
+        raise FinalizationRefusedError(
+            f"Not resolved: job {job_id} is a batch of the synchronization {other!r} by its name, "
+            f"so it did not finalize {session.synchronization_id!r}. Check job_id."
         )
     if job_id in entry.jobs_before:  # IDs decide; clocks may differ
         raise FinalizationRefusedError(

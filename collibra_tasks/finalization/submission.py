@@ -21,7 +21,7 @@ from collibra_tasks.finalization.job_search import find_new_jobs
 from collibra_tasks.finalization.recovery import unknown_outcome
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import History, LedgerEntry
-from collibra_tasks.ledger.evidence import evidence_digests
+from collibra_tasks.ledger.evidence import evidence_digests, normalize_job_ids
 from collibra_tasks.ledger.store import StoreUnavailableError
 from collibra_tasks.models import FinalizationRequest, Job
 from collibra_tasks.wording import clock_time
@@ -33,6 +33,8 @@ MAX_BEFORE = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Proof that a cycle is complete, bound to the generation that was judged.
+
+    Job IDs are normalized when created, and an empty one is refused.
 
     Attributes:
         batch_job_ids: Jobs that filled the cycle.
@@ -55,6 +57,11 @@ class Evidence:
     shown_manifest: str | None = None
     plan_id: str | None = None
     other_batches: int = 0
+
+    def __post_init__(self) -> None:
+        """Check and normalize the job IDs."""
+        for name in ("batch_job_ids", "replaced_batch_job_ids"):
+            object.__setattr__(self, name, normalize_job_ids(getattr(self, name), name))
 
 
 def claim_finalization(

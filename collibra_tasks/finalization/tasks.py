@@ -17,7 +17,6 @@ from prefect.logging import get_run_logger
 
 from collibra_tasks import _prefect
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.finalization.finalizer import Finalizer
 from collibra_tasks.finalization.judgment import before_sending
 from collibra_tasks.finalization.resolution import resolve
@@ -30,7 +29,7 @@ from collibra_tasks.ledger.ledger import Ledger
 from collibra_tasks.ledger.lock import CycleLock
 from collibra_tasks.ledger.marker import CycleMarkers
 from collibra_tasks.ledger.patterns import PatternBook, SetAsideJobs
-from collibra_tasks.ledger.storage import BlockStorage
+from collibra_tasks.ledger.storage import open_storage
 from collibra_tasks.ledger.variable_store import VariableStore
 from collibra_tasks.models import FinalizationRequest, FinalizationStrategy, FlowRunInfo, Job
 from collibra_tasks.options import OnOverlap, Timing
@@ -91,7 +90,7 @@ def open_session(
             patterns=PatternBook(store, environment.key, log=log),
             set_aside=SetAsideJobs(*names),
             markers=markers,
-            storage=_find_storage(environment.key, synchronization_id, storage, markers, log),
+            storage=open_storage(environment.key, synchronization_id, storage, markers, log=log),
             flow_run=flow_run,
             account=before_sending(client.get_account),
             version=info.version,
@@ -106,26 +105,6 @@ def open_session(
             clock=time,
             log=log,
         )
-
-
-def _find_storage(
-    environment: str,
-    synchronization_id: str,
-    storage: str | None,
-    markers: CycleMarkers,
-    log: Callable[[str], None],
-) -> BlockStorage:
-    """Return the chosen storage, or the one in which an upload without finalization is recorded."""
-    if storage is not None:
-        return BlockStorage(environment, synchronization_id, storage, log=log)
-    marker = markers.read()
-    try:
-        return BlockStorage(
-            environment, synchronization_id, marker.storage if marker else "", log=log
-        )
-    except FinalizationRefusedError as error:
-        log(f"The record of the last upload cannot be read: {error}")
-        return BlockStorage(environment, synchronization_id, log=log)
 
 
 def _attempt_token(flow_run: FlowRunInfo) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from collibra_tasks.ledger.evidence import MAX_EVIDENCE, evidence_digests
+from collibra_tasks.ledger.evidence import MAX_EVIDENCE, evidence_digests, normalize_job_id
 from collibra_tasks.models import Job
 
 MAX_MANIFESTS = 10
@@ -47,7 +47,10 @@ class Resolution(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolutionRecord:
-    """A decision: what, by whom, when (UTC), why, and about which job."""
+    """A decision: what, by whom, when (UTC), why, and about which job.
+
+    Job IDs are normalized when created; an empty one is none.
+    """
 
     resolution: Resolution
     by: str
@@ -55,6 +58,12 @@ class ResolutionRecord:
     reason: str
     job_id: str | None = None
     excluded_job_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Normalize the job IDs."""
+        excluded = dict.fromkeys(map(normalize_job_id, self.excluded_job_ids))
+        object.__setattr__(self, "excluded_job_ids", tuple(filter(None, excluded)))
+        object.__setattr__(self, "job_id", normalize_job_id(self.job_id or "") or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

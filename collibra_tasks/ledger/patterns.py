@@ -19,6 +19,7 @@ MAX_ID_LENGTH = 50
 """Maximum length of a synchronization ID. Source: Import API (documented)."""
 MAX_PATTERNS = 10
 MAX_PATTERN_LENGTH = 200
+"""Maximum length of a learned name; a longer one would displace the others from the book."""
 MAX_BOOK_BYTES = 4_500
 MAX_SET_ASIDE = 20
 
@@ -80,9 +81,16 @@ class PatternBook:
 
     def learn(self, pattern: LearnedPattern) -> None:
         """Add a name; failures of the store are logged, since the book only explains jobs."""
+        if len(pattern.name) > MAX_PATTERN_LENGTH:
+            self._log(
+                f"The name of the finalization job was not learned: it has {len(pattern.name)} "
+                f"characters, at most {MAX_PATTERN_LENGTH} are possible. Jobs by others count as "
+                "possible finalizations."
+            )
+            return
         try:
             known = self.read()
-            if pattern in known or len(pattern.name) > MAX_PATTERN_LENGTH:
+            if pattern in known:
                 return
             rows = [asdict(each) for each in (pattern, *known)[:MAX_PATTERNS]]
             while len(json.dumps(rows)) > MAX_BOOK_BYTES:

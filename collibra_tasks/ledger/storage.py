@@ -27,6 +27,7 @@ from collibra_tasks.errors import FinalizationRefusedError
 from collibra_tasks.ledger.checkpoint import Checkpoint
 from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.manifest import Manifest, ManifestError
+from collibra_tasks.ledger.marker import CycleMarkers
 
 FOLDER: Final = "collibra-tasks"
 MAX_KEPT_MANIFESTS: Final = 20
@@ -188,6 +189,35 @@ class BlockStorage:
                 "be compared with this one, so nothing further is sent. Check the storage block "
                 "and its permissions."
             ) from error
+
+
+def open_storage(
+    environment: str,
+    synchronization_id: str,
+    storage: str | None,
+    markers: CycleMarkers,
+    *,
+    log: Callable[[str], None],
+) -> BlockStorage:
+    """Return the chosen storage, or the one in which an upload without finalization is recorded.
+
+    Args:
+        environment: Identity of the environment.
+        synchronization_id: Synchronization that the files belong to.
+        storage: Storage block; empty for the default folder; ``None`` for the one that the marker
+            names.
+        markers: Marker of the open upload.
+        log: Receives the cause if that block cannot be loaded.
+    """
+    names = (environment, synchronization_id)
+    if storage is not None:
+        return BlockStorage(*names, storage, log=log)
+    marker = markers.read()
+    try:
+        return BlockStorage(*names, marker.storage if marker else "", log=log)
+    except FinalizationRefusedError as error:
+        log(f"The record of the last upload cannot be read: {error}")
+        return BlockStorage(*names, log=log)
 
 
 def _load(storage: str) -> WritableFileSystem:

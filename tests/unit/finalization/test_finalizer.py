@@ -1,4 +1,7 @@
-"""Decision about one finalization: follow, wait, refuse or send."""
+"""Decision about one finalization: follow, wait, refuse or send.
+
+The rows of the job list's tables are in ``test_look.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from collibra_tasks.errors import (
     OutcomeUnknownError,
     OverlapError,
 )
-from collibra_tasks.ledger.entry import Origin, Phase
-from collibra_tasks.ledger.marker import CycleMarker
 from collibra_tasks.models import MISSING_FROM_SOURCE
 from collibra_tasks.options import OnOverlap
 from tests.support.clients import client_of
@@ -150,33 +151,6 @@ def test_finalize_other_parameters(world: FinalizationWorld) -> None:
         world.finalize(batch, strategy="REMOVE_RESOURCES", on_overlap=OnOverlap.FAIL)
 
 
-def test_finalize_evidence_of_another_synchronization(world: FinalizationWorld) -> None:
-    """A batch named after another synchronization is no evidence."""
-    world.batch()
-    other = world.batch(synchronization_id="weekly")
-    with pytest.raises(FinalizationRefusedError, match="'weekly'"):
-        world.finalize(other)
-    assert world.sent == 1
-
-
-def test_finalize_finalization_as_evidence(world: FinalizationWorld) -> None:
-    """A finalization is no evidence, whatever synchronization it belongs to."""
-    world.batch()
-    for job_id in (world.entry().job_id, world.teach("weekly")):
-        with pytest.raises(FinalizationRefusedError):
-            world.finalize(str(job_id))
-
-
-def test_finalize_evidence_used_twice(world: FinalizationWorld) -> None:
-    """A batch fills one cycle."""
-    one = world.batch()
-    world.finalize(one)
-    two = world.batch()
-    with pytest.raises(FinalizationRefusedError, match="cycle of batch job"):
-        world.finalize(one, two)
-    assert world.finalize(two).succeeded
-
-
 def test_finalize_first_use_with_old_batches(world: FinalizationWorld) -> None:
     """Batches that a script finalized before the first use of this library are no evidence."""
     world.teach("weekly")  # the environment's names are known
@@ -195,186 +169,6 @@ def test_finalize_first_use_in_new_environment() -> None:
     with pytest.raises(FinalizationRefusedError, match="may be finalizations by others"):
         world.finalize(batch)
     assert world.finalize(batch, allow_unverified_cycle=True).succeeded
-
-
-@pytest.mark.parametrize("result", ["COMPLETED_WITH_ERROR", "FAILURE", "ABORTED"])
-def test_finalize_other_batch_failed(world: FinalizationWorld, result: str) -> None:
-    """Another batch of the cycle that failed is refused until it is listed as replaced."""
-    bad = world.sandbox.add_foreign_job(
-        name="Synchronization of batch for id: nightly", state="COMPLETED", result=result
-    )
-    world.clock.advance(2)
-    good = world.batch()
-    with pytest.raises(FinalizationRefusedError, match=rf"{bad.id}.*replaced_batch_job_ids"):
-        world.finalize(good)
-    assert world.finalize(good, replaced_batch_job_ids=(bad.id,)).succeeded
-
-
-def test_finalize_failed_evidence(world: FinalizationWorld) -> None:
-    """A listed batch that failed is refused."""
-    bad = world.sandbox.add_foreign_job(
-        name="Synchronization of batch for id: nightly", state="ERROR", result="FAILURE"
-    )
-    with pytest.raises(FinalizationRefusedError, match="Send the batch again"):
-        world.finalize(bad.id)
-
-
-def test_finalize_running_batch(world: FinalizationWorld) -> None:
-    """A batch of anyone that still runs is waited for."""
-    good = world.batch()
-    running = world.sandbox.add_foreign_job(
-        name="Synchronization of batch for id: nightly", seconds=100
-    )
-    assert world.finalize(good).succeeded
-    assert f"Waiting for job {running.id}" in world.logged
-
-
-def test_finalize_running_batch_for_ever(world: FinalizationWorld) -> None:
-    """A batch that never ends is named with the way out, and can be set aside."""
-    good = world.batch()
-    running = world.sandbox.add_foreign_job(
-        name="Synchronization of batch for id: nightly", state="RUNNING"
-    )
-    with pytest.raises(JobTimedOutError, match="resolution=set_aside"):
-        world.finalize(good, wait_seconds=60)
-    assert world.sent == 1
-    world.resolve("set_aside", job_id=running.id)
-    assert world.finalize(good).succeeded
-
-
-def test_finalize_foreign_voids_evidence(world: FinalizationWorld) -> None:
-    """A finalization by others after the batches closes their cycle; new batches are needed."""
-    batch = world.batch()
-    foreign = world.curl()
-    with pytest.raises(FinalizationRefusedError, match="not newer than the last finalization"):
-        world.finalize(batch)
-    entry = world.entry()
-    assert (entry.origin, entry.job_id, entry.phase) == (Origin.FOREIGN, foreign, Phase.ENDED)
-    assert world.sent == 1
-    assert world.finalize(world.batch()).succeeded
-
-
-def test_finalize_foreign_before_evidence(world: FinalizationWorld) -> None:
-    """A finalization by others before the batches is recorded, and the cycle is finalized."""
-    world.curl()
-    assert world.finalize(world.batch()).succeeded
-    assert world.entry().number == 3
-
-
-def test_finalize_foreign_running(world: FinalizationWorld) -> None:
-    """A finalization by others that runs is waited for and then voids the batches."""
-    batch = world.batch()
-    world.sandbox.run_jobs_for(100)
-    world.curl()
-    with pytest.raises(FinalizationRefusedError):
-        world.finalize(batch)
-    assert world.sent == 1
-
-
-def test_finalize_foreign_set_aside_voids_evidence(world: FinalizationWorld) -> None:
-    """A finalization by others that never ends can be set aside, and batches before it are void."""
-    batch = world.batch()
-    world.sandbox.run_jobs_for(10**7)
-    foreign = world.curl()
-    world.sandbox.run_jobs_for(0)
-    with pytest.raises(JobTimedOutError):
-        world.finalize(batch, wait_seconds=60)
-    world.resolve("set_aside", job_id=foreign)
-    with pytest.raises(FinalizationRefusedError):
-        world.finalize(batch)
-    assert world.finalize(world.batch()).succeeded
-    assert world.sent == 2
-
-
-def test_finalize_doubtful_job(world: FinalizationWorld) -> None:
-    """A job after the batches whose name holds the ID refuses unless the caller vouches."""
-    batch = world.batch()
-    job = world.sandbox.add_foreign_job(name="Close nightly")
-    with pytest.raises(FinalizationRefusedError, match=job.id):
-        world.finalize(batch)
-    assert world.finalize(batch, allow_unverified_cycle=True).succeeded
-
-
-def test_finalize_doubtful_job_before_batches(world: FinalizationWorld) -> None:
-    """A doubtful job before the newest batch does not matter."""
-    world.sandbox.add_foreign_job(name="Close nightly")
-    world.clock.advance(1)
-    assert world.finalize(world.batch()).succeeded
-
-
-def test_finalize_other_imports(world: FinalizationWorld) -> None:
-    """Jobs of other programs do not disturb."""
-    batch = world.batch()
-    world.sandbox.add_foreign_job(name="Import")
-    world.sandbox.add_foreign_job(name="nightly-eu export")
-    world.sandbox.add_foreign_job(name="nightly", type="DELTA_INGESTION")
-    world.batch(synchronization_id="weekly")
-    assert world.finalize(batch).succeeded
-
-
-def test_finalize_empty_cycle(world: FinalizationWorld) -> None:
-    """Without a batch since the last finalization nothing is sent, also after a foreign one."""
-    with pytest.raises(FinalizationRefusedError, match="no successful batch"):
-        world.finalize()
-    world.batch()
-    world.curl()
-    with pytest.raises(FinalizationRefusedError, match="no successful batch"):
-        world.finalize()
-    assert world.sent == 1
-    world.batch()
-    assert world.finalize().succeeded
-
-
-def test_finalize_empty_cycle_after_lost_job(world: FinalizationWorld) -> None:
-    """Batches of the last cycle are no new batches although its finalization is not listed."""
-    world.sandbox.lose_job(str(world.entry().job_id))
-    with pytest.raises(FinalizationRefusedError, match="no successful batch"):
-        world.finalize()
-    assert world.sent == 1
-
-
-def test_finalize_first_without_evidence() -> None:
-    """The first finalization on record is allowed with a warning, if the server is shared."""
-    world = FinalizationWorld()
-    world.batch()
-    assert world.finalize().succeeded
-    assert "cannot be checked" in world.logged
-
-
-def test_finalize_remove_without_evidence(world: FinalizationWorld) -> None:
-    """REMOVE_RESOURCES needs evidence, or the caller's word."""
-    world.batch()
-    with pytest.raises(FinalizationRefusedError, match="needs evidence"):
-        world.finalize(strategy="REMOVE_RESOURCES")
-    assert world.finalize(strategy="REMOVE_RESOURCES", allow_unverified_cycle=True).succeeded
-
-
-def put_marker(world: FinalizationWorld, generation: int) -> None:
-    with world.session() as session:
-        session.markers.write(
-            CycleMarker(generation=generation, flow_run_name="blue-owl", batch_count=2)
-        )
-
-
-def test_finalize_open_checkpoint(world: FinalizationWorld) -> None:
-    """A cycle that synchronize_source began is not closed with some of its batches."""
-    put_marker(world, world.entry().number)
-    batch = world.batch()
-    with pytest.raises(FinalizationRefusedError, match="blue-owl uploaded 2 batches"):
-        world.finalize(batch)
-    assert world.finalize(batch, allow_unverified_cycle=True).succeeded
-    assert world.finalize(world.batch()).succeeded  # the marker is of an earlier generation
-
-
-def test_finalize_open_checkpoint_after_withdrawal(world: FinalizationWorld) -> None:
-    """A cycle whose finalization Collibra refused is still open."""
-    put_marker(world, world.entry().number)
-    batch = world.batch()
-    world.sandbox.fail_next(400)
-    outcome_of(lambda: world.finalize(batch, allow_unverified_cycle=True))
-    assert world.entry().phase == Phase.WITHDRAWN
-    with pytest.raises(FinalizationRefusedError, match="blue-owl"):
-        world.finalize(batch)
 
 
 @pytest.mark.parametrize(
@@ -572,17 +366,3 @@ def test_finalize_next_night_after_killed_run(world: FinalizationWorld) -> None:
     job = world.finalize(allow_unverified_cycle=True)
     assert job.id == world.entry().job_id
     assert world.sent == 3
-
-
-@pytest.mark.parametrize("on_overlap", [OnOverlap.FAIL, OnOverlap.SKIP])
-def test_finalize_foreign_running_without_wait(
-    world: FinalizationWorld, on_overlap: OnOverlap
-) -> None:
-    """With fail and skip, a running finalization by others ends the run."""
-    batch = world.batch()
-    world.sandbox.run_jobs_for(5000)
-    foreign = world.curl()
-    with pytest.raises(OverlapError) as found:
-        world.finalize(batch, on_overlap=on_overlap)
-    assert found.value.job_id == foreign
-    assert world.sent == 1

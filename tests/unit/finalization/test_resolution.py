@@ -125,11 +125,16 @@ def test_resolve_not_sent_names_candidates(world: FinalizationWorld) -> None:
 
 
 def test_resolve_not_sent_later_jobs(world: FinalizationWorld) -> None:
-    """Jobs that appeared long after the deadline need not be named."""
+    """Jobs that appeared more than an hour after the deadline need not be named."""
     lose(world)
-    world.clock.advance(3700)
+    deadline = world.entry().deadline_on
+    assert deadline is not None
+    world.clock.advance((deadline - world.clock.now()).total_seconds() + 3_600)
+    edge = world.batch()
+    with pytest.raises(FinalizationRefusedError, match=edge):
+        world.resolve("not_sent")
     world.batch()
-    assert world.resolve("not_sent").phase == Phase.WITHDRAWN
+    assert world.resolve("not_sent", excluded=[edge]).phase == Phase.WITHDRAWN
 
 
 def test_resolve_not_sent_certain_job(world: FinalizationWorld) -> None:

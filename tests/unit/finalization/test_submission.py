@@ -1,4 +1,4 @@
-"""The request of a finalization, and every response to it."""
+"""The request of a finalization, and responses to it; ``test_response_matrix.py`` has them all."""
 
 from __future__ import annotations
 
@@ -223,15 +223,6 @@ def test_send_finalization_expired_token(world: FinalizationWorld) -> None:
         world.finalize(batch)
     assert posts(world) == 5
     assert world.entry().phase == Phase.WITHDRAWN
-
-
-def test_send_finalization_gateway_401(world: FinalizationWorld) -> None:
-    """A 401 of a gateway without Collibra's error code is not repeated."""
-    batch = world.batch()
-    world.sandbox.fail_next(401, body=GATEWAY_PAGE, times=5)
-    with pytest.raises(AccessDeniedError):
-        world.finalize(batch)
-    assert posts(world) == 2
 
 
 def test_send_finalization_recorded_before_log(world: FinalizationWorld) -> None:
