@@ -24,6 +24,7 @@ from tests.support.memory_store import CrashError, Moment
 from tests.support.sessions import NIGHTLY
 
 CASES = int(os.environ.get("COLLIBRA_CASES", "200"))
+STEPS = int(os.environ.get("COLLIBRA_STEPS", "14"))
 
 TIMING = Timing(ledger_poll=20, lock_poll=20, job_first_pause=10, job_max_pause=60)
 
@@ -222,11 +223,12 @@ class FinalizationModel(RuleBasedStateMachine):
 
     @rule(
         status=st.sampled_from([LOST, 429, 400, 404, 503]),
+        page=st.booleans(),
         recovered_by_worker=st.booleans(),
         late=st.booleans(),
     )
     def lost_response_and_retry(
-        self, status: int, *, recovered_by_worker: bool, late: bool
+        self, status: int, *, page: bool, recovered_by_worker: bool, late: bool
     ) -> None:
         """Replace or lose the response after the commit, and run again with the same batches.
 
@@ -238,7 +240,8 @@ class FinalizationModel(RuleBasedStateMachine):
         if status == LOST:
             self.world.sandbox.lose_next_answer()
         else:
-            self.world.sandbox.fail_next(status, after_commit=True, body="<html></html>")
+            body = "<html></html>" if page else None
+            self.world.sandbox.fail_next(status, after_commit=True, body=body)
         self._finalize(run, evidence)
         self._check_recorded()
         self._finalize(self.world.new_run() if recovered_by_worker else run, evidence)
@@ -306,8 +309,14 @@ class FinalizationModel(RuleBasedStateMachine):
         self._finalize_unchecked(run, evidence)
 
     def _lock_is_held(self) -> bool:
-        held = {n: v for n, v in self.world.store.snapshot().items() if n.startswith(self.lock_tag)}
-        return bool(held) and not held[max(held)]["released"]
+        """Whether a run holds the lock, and will hold it for ten seconds more."""
+        found = self.world.store.find(self.lock_tag)
+        if not found or found[0].value["released"]:
+            return False
+        renewed_on = found[0].updated_on
+        assert renewed_on is not None
+        expires_on = renewed_on + timedelta(seconds=TIMING.lock_expiry)
+        return self.world.clock.now() + timedelta(seconds=10) < expires_on
 
     @rule(step=steps, after=st.booleans(), times=st.integers(0, 2), again=st.booleans())
     def server_restart(self, step: int, times: int, *, after: bool, again: bool) -> None:
@@ -597,7 +606,7 @@ def _crash() -> None:
 TestFinalizationModel = FinalizationModel.TestCase
 TestFinalizationModel.settings = settings(
     max_examples=CASES,
-    stateful_step_count=14,
+    stateful_step_count=STEPS,
     deadline=None,
     derandomize="COLLIBRA_CASES" not in os.environ,
     suppress_health_check=list(HealthCheck),
