@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.options import CsvOptions
-from collibra_tasks.sources.decoding import TextError, iter_lines, iter_text
+from collibra_tasks.sources.decoding import BYTE_ORDER_MARK, TextError, iter_lines, iter_text
 from collibra_tasks.sources.files import SourceFile
 from collibra_tasks.sources.records import RecordPosition
 from collibra_tasks.sources.tables import Row, has_content
@@ -17,6 +17,10 @@ from collibra_tasks.sources.tables import Row, has_content
 MAX_LINE_LENGTH: Final = 16 << 20
 """Maximum number of characters of a line; keeps memory bounded."""
 
+_JOINED: Final = (
+    "the row begins with a byte order mark (U+FEFF), so that the file is joined from several. List "
+    "these as the source instead."
+)
 _SEPARATORS: Final = {";": "';'", ",": "','", "\t": "'\\t'", "|": "'|'"}
 
 
@@ -75,6 +79,8 @@ class _CsvFile:
                 problem = self._explain(cells, content) if suspect else ""
                 if "\0" in content:
                     problem = "the row holds a NUL character (U+0000). Export the file again."
+                if content.startswith(BYTE_ORDER_MARK):
+                    problem = _JOINED
                 yield Row(unit, number, cells, problem)
             self._lines.clear()
             number = last
@@ -84,8 +90,7 @@ class _CsvFile:
             return next(reader, None)
         except TextError as fault:
             position = RecordPosition(self._label, unit, reader.line_num + 1)
-            step = f"Set the CSV encoding to {fault.encoding!r}" if fault.encoding else "Check it"
-            raise SourceError(f"{position}: {fault.reason}. {step}, or save it as UTF-8.") from None
+            raise SourceError(f"{position}: {fault.reason}. {_find_step(fault)}.") from None
         except csv.Error as error:
             position = RecordPosition(self._label, unit, number)
             raise SourceError(f"{position}: {self._explain_broken(error)}") from None
@@ -133,6 +138,13 @@ class _CsvFile:
                 f"a cell has more than {limit:,} characters. A quote ({quote}) may not be closed."
             )
         return f"invalid CSV: {text}."
+
+
+def _find_step(fault: TextError) -> str:
+    if fault.step:
+        return fault.step
+    step = f"Set the CSV encoding to {fault.encoding!r}" if fault.encoding else "Check it"
+    return f"{step}, or save it as UTF-8"
 
 
 def _match_quoting(options: CsvOptions) -> Callable[[str], object]:

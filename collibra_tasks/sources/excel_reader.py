@@ -22,6 +22,12 @@ from zipfile import BadZipFile
 
 from collibra_tasks.errors import SourceError
 from collibra_tasks.sources.files import EMPTY, SourceFile
+from collibra_tasks.sources.sheet_xml import (
+    MergedCells,
+    MergedRows,
+    UncalculatedError,
+    scan_sheet,
+)
 from collibra_tasks.sources.tables import Row, has_content
 
 if TYPE_CHECKING:
@@ -34,17 +40,15 @@ _DAMAGE: Final = (
 _MAX_EXACT: Final = 2.0**53
 """Limit below which a workbook keeps every whole number; Excel itself shows 15 digits."""
 
+MAX_COLUMNS: Final = 16_384
+"""Maximum number of columns of a sheet. Source: documented by Microsoft."""
+
 _MIN_PLAIN: Final = 1e-15
 """Limit above which a fraction is written without an exponent."""
 
 
-_UNCALCULATED: Final = re.compile(
-    rb'<c (?![^>]*t="str")([^>]*)>(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)(?:<v */>|<v></v>)?</c>'
-)
-"""Formula without a stored result; with ``t="str"`` the result is an empty text."""
-
-_CELL_NAME: Final = re.compile(rb'\br="([A-Z]+[0-9]+)"')
-_MAX_CELL_BYTES: Final = 64 << 10
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""Character that XML cannot hold, such as ``_x000D_``. Source: ECMA-376, ST_Xstring."""
 
 
 class ExcelSheet:
@@ -68,7 +72,7 @@ class ExcelSheet:
         """
         unit = f"sheet {self.name!r}, row"
         empty = True
-        self._check_calculated()
+        merged = MergedRows(self._scan())
         with _refusing_damage(self._label):
             for number, values in enumerate(_iter_values(self._workbook, self.name), start=1):
                 cells = [format_cell(value) for value in values]
@@ -76,25 +80,23 @@ class ExcelSheet:
                     cells.pop()
                 if has_content(cells):
                     empty = False
-                    yield Row(unit, number, cells, "", _find_inexact(values))
+                    doubts = _find_inexact(values, cells) | merged.find_covered(number, MAX_COLUMNS)
+                    yield Row(unit, number, cells, "", doubts)
         if empty:
             others = self._describe_others()
             raise SourceError(f"{self._label}: sheet {self.name!r} has no row. {EMPTY}{others}")
 
-    def _check_calculated(self) -> None:
-        """Refuse formulas without a result; openpyxl would return them as empty cells."""
+    def _scan(self) -> list[MergedCells]:
+        """Return the merged cells, and refuse formulas without a result."""
         sheet: Any = self._workbook[self.name]
-        overlap = b""
-        with _refusing_damage(self._label), sheet._get_source() as part:  # noqa: SLF001 - the only way to the XML
-            while content := part.read(1 << 20):
-                if found := _UNCALCULATED.search(overlap + content):
-                    name = _CELL_NAME.search(found[1])
-                    cell = name[1].decode() if name else "unknown"
-                    raise SourceError(
-                        f"{self._label}, sheet {self.name!r}, cell {cell}: the formula has no "
-                        "stored result. Open the workbook in Excel and save it."
-                    )
-                overlap = content[-_MAX_CELL_BYTES:]
+        try:
+            with _refusing_damage(self._label), sheet._get_source() as part:  # noqa: SLF001 - the only way to the XML
+                return scan_sheet(part)
+        except UncalculatedError as cell:
+            raise SourceError(
+                f"{self._label}, sheet {self.name!r}, cell {cell}: the formula has no "
+                "stored result. Open the workbook in Excel and save it."
+            ) from None
 
     def suggest_sheet(self, needed: Sequence[str]) -> str:
         """Return the next step if another sheet has the columns of a template.
@@ -153,8 +155,9 @@ def format_cell(value: object) -> str:
     Args:
         value: A value as openpyxl returns it.
     """
-    if value is None:
-        return ""
+    if value is None or isinstance(value, str):
+        text = value or ""
+        return _ESCAPED.sub(_unescape, text) if "_x" in text else text
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -175,15 +178,20 @@ def _format_float(value: float) -> str:
     return format(Decimal(text), "f") if is_small else text
 
 
-def _find_inexact(values: Sequence[object]) -> tuple[int, ...]:
+def _unescape(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    # No text that Collibra stores can hold these.
+    return found[0] if character == "\0" or "\ud800" <= character <= "\udfff" else character
+
+
+def _find_inexact(values: Sequence[object], cells: Sequence[str]) -> dict[int, str]:
     """Return the indexes of numbers whose last digits were lost in the workbook."""
-    return tuple(
-        [
-            index
-            for index, value in enumerate(values)
-            if type(value) in (float, int) and not -_MAX_EXACT < value < _MAX_EXACT  # type: ignore[operator]  # a number
-        ]
-    )
+    return {
+        index: f"the number {cells[index]}, whose last digits a spreadsheet does not keep. Format "
+        "the column as text before the digits are written."
+        for index, value in enumerate(values)
+        if type(value) in (float, int) and not -_MAX_EXACT < value < _MAX_EXACT  # type: ignore[operator]  # a number
+    }
 
 
 def _format_moment(moment: datetime) -> str:

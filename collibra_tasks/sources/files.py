@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +20,12 @@ from collibra_tasks.options import FileFormat
 from collibra_tasks.sources.remote import find_remote, is_url
 
 CHECK_PATH: Final = "Check the path; a relative one starts in the working folder of the flow run."
-EMPTY: Final = "An empty source is an empty cycle, in which every asset counts as missing."
+EMPTY: Final = (
+    "An empty source is an empty cycle, in which every asset counts as missing. Check the path "
+    "and the export that writes it."
+)
 
+_BETWEEN_PATHS: Final = (",", ";", "\n", "|")
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _FORMATS: Final[dict[str, FileFormat]] = {
     ".json": "json",
@@ -30,6 +35,9 @@ _FORMATS: Final[dict[str, FileFormat]] = {
     ".xlsx": "excel",
     ".xlsm": "excel",
 }
+_LOCK_FILE: Final = "~$"
+"""Start of the name of the file that Excel writes beside an open workbook."""
+_ARCHIVES: Final = (".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst")
 _OLD_WORKBOOKS: Final = (".xls", ".xlsb", ".ods")
 
 
@@ -111,7 +119,10 @@ def find_files(paths: Iterable[str | PathLike[str]]) -> tuple[SourceFile, ...]:
     found: dict[str, SourceFile] = {}
     for path in paths:
         for file in _find(path):
-            found.setdefault(file.label, file)
+            place = file.location
+            # Two spellings of a path are one file, also through a link.
+            key = os.path.realpath(place.path) if isinstance(place, LocalLocation) else file.label
+            found.setdefault(key, file)
     return tuple(found.values())
 
 
@@ -151,6 +162,8 @@ def _find(path: object) -> list[SourceFile]:
         raise SourceError(
             f"A source that begins with a path must hold paths only, not {path!r:.100}."
         )
+    if isinstance(path, str) and not path.strip():
+        raise SourceError("The source is blank. Set source to a path, a glob or a URL.")
     if isinstance(path, str) and is_url(path):
         return [_describe(label, location) for label, location in find_remote(path, EMPTY)]
     return [_describe(str(each), LocalLocation(each)) for each in _expand(Path(path))]
@@ -165,10 +178,15 @@ def _expand(path: Path) -> list[Path]:
         raise SourceError(f"{str(path)!r:.100}: not a file name: {reason}.") from None
     if is_folder:
         raise SourceError(f"{path}: a folder. Name its files with a glob, such as {path}/*.json.")
+    if not exists and str(path).lstrip().startswith(("[{", "{")):
+        raise SourceError(
+            "The source is a text of JSON, not a path. Write it to a file, or pass the commands as "
+            "a list."
+        )
     if exists or not glob.has_magic(str(path)):
         return [path]  # a file whose name has brackets is no glob
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = [each for each in found if each.is_file()]
+    files = [each for each in found if each.is_file() and not each.name.startswith(_LOCK_FILE)]
     if not files:
         raise SourceError(f"{path}: no file matches. {EMPTY}")
     return files
@@ -179,18 +197,25 @@ def _describe(label: str, location: Location) -> SourceFile:
         size, fingerprint = location.fingerprint()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SourceError(f"{label}: the file cannot be read: {reason}. {CHECK_PATH}") from None
+        step = CHECK_PATH
+        if any(mark in label for mark in _BETWEEN_PATHS):
+            step = "Write several paths as a list, not as one text."
+        raise SourceError(f"{label}: the file cannot be read: {reason}. {step}") from None
     if not size:
         raise SourceError(f"{label}: the file is empty. {EMPTY}")
     return SourceFile(label, location, fingerprint)
 
 
 def _detect_one(label: str) -> FileFormat:
-    suffix = PurePosixPath(label.lower().removesuffix(".gz")).suffix
-    if suffix in _FORMATS:
-        return _FORMATS[suffix]
+    # A chained URL such as zip://a.json::s3://bucket/a.zip names the file first.
+    for name in label.lower().split("::"):
+        suffix = PurePosixPath(name.removesuffix(".gz")).suffix
+        if suffix in _FORMATS:
+            return _FORMATS[suffix]
     if suffix in _OLD_WORKBOOKS:
         raise SourceError(f"{label}: {suffix} workbooks are not supported. Save it as .xlsx.")
+    if suffix in _ARCHIVES:
+        raise SourceError(f"{label}: only gzip (.gz) is unpacked. Unpack the file.")
     known = ", ".join(_FORMATS)
     raise SourceError(
         f"{label}: the name has none of the endings {known} (or these with .gz). Set file_format."

@@ -92,14 +92,16 @@ def reference_keys(command: Mapping[str, Any]) -> Iterator[ResourceKey]:
             yield ResourceKey(COMMUNITY, _format_community(parent))
         return
     if resource_type in (DOMAIN, ASSET):
+        known = "community" if resource_type == DOMAIN else "domain"
         for holder in (identifier, command):
-            yield from _iter_containers(holder)
+            yield from _iter_containers({known: holder.get(known)})
     if resource_type == MAPPING:
         for holder in (identifier, command):
             yield from _iter_mapped(holder)
     if resource_type == COMPLEX_RELATION:
         yield from _iter_targets(legs_of(identifier))
-    yield from _iter_targets(command.get("relations"))
+    if resource_type in (ASSET, COMPLEX_RELATION):
+        yield from _iter_targets(command.get("relations"))
 
 
 def asset_row(command: Mapping[str, Any], file: str) -> AssetRow:
@@ -169,7 +171,7 @@ def _format_community(identifier: Identifier) -> str:
 
 
 def _format_without_name(identifier: Identifier) -> str:
-    if "id" in identifier:
+    if identifier.get("id"):
         return f"id {identifier['id'].lower()}"
     system, entity = identifier["externalSystemId"], identifier["externalEntityId"]
     system = system.replace("\\", "\\\\").replace("/", "\\/")
@@ -177,9 +179,9 @@ def _format_without_name(identifier: Identifier) -> str:
 
 
 def _format_mapping(identifier: Identifier) -> str:
-    if "id" in identifier or "externalEntityId" in identifier:
+    if identifier.get("id") or identifier.get("externalEntityId"):
         return _format_without_name(identifier)
-    if "dgcId" in identifier:
+    if identifier.get("dgcId"):
         return f"mapping of id {identifier['dgcId'].lower()}"
     mapped = sorted(f"{key.resource_type} {key.label}" for key in _iter_mapped(identifier))
     return f"mapping of {'; '.join(mapped)}"
@@ -189,7 +191,7 @@ def _format_complex(identifier: Identifier) -> str:
     legs = legs_of(identifier)
     if not legs:
         return _format_without_name(identifier)
-    labels = {key.lower(): sorted(map(_format_asset, legs[key])) for key in legs}
+    labels = {key.lower(): sorted(map(_format_asset, legs[key] or ())) for key in legs}
     return f"relations {json.dumps(labels, sort_keys=True, ensure_ascii=False)}"
 
 

@@ -29,6 +29,9 @@ MAX_COMMAND_LENGTH: Final = 16 << 20
 _MAX_TOKEN_LENGTH: Final = 16  # a keyword, escape or number cut off by the window is shorter
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
+_SHOWN_CHARACTERS: Final = 30
+_NO_ARRAY: Final = "not a JSON array of import commands."
+
 Element = tuple[object, RecordPosition]
 
 
@@ -82,13 +85,8 @@ def _decode_line(text: str, position: RecordPosition) -> object:
         value = DECODER.decode(text)
         check_value(value, text)
     except json.JSONDecodeError as error:
-        hint = ""
-        if text.startswith("[") or text == "{":
-            hint = " The file is a JSON document, not JSON Lines. Set file_format='json'."
-        elif text.endswith(","):
-            hint = " JSON Lines have no comma at the end."
         place = f"{position}, column {error.pos + 1}"
-        raise SourceError(f"{place}: invalid JSON: {error.msg}.{hint}") from None
+        raise SourceError(f"{place}: invalid JSON: {error.msg}.{_hint_line(text, error)}") from None
     except (ContentError, RecursionError) as error:
         raise SourceError(f"{position}: invalid JSON: {explain_content(error)}.") from None
     if isinstance(value, list):
@@ -99,13 +97,53 @@ def _decode_line(text: str, position: RecordPosition) -> object:
     return value
 
 
+def _hint_line(text: str, error: json.JSONDecodeError) -> str:
+    """Return the next step for a line that is no JSON object."""
+    if text.startswith("["):
+        return " The file is a JSON document, not JSON Lines. Set file_format='json'."
+    if text == "{":
+        return (
+            " JSON Lines have one command per line. Write the commands without line breaks, or as "
+            "a JSON array with file_format='json'."
+        )
+    if text.endswith(","):
+        return " JSON Lines have no comma at the end. Remove it."
+    if error.msg == "Extra data":
+        return " Write each command on a line of its own."
+    is_cut = error.msg.startswith("Unterminated") or error.pos >= len(text)
+    return " The line is cut off. Export the file again." if is_cut else ""
+
+
 def _find_lists(command: dict[str, Any]) -> list[str]:
     return [key for key, value in command.items() if isinstance(value, list)]
 
 
 def _explain_encoding(fault: TextError) -> str:
+    if fault.step:
+        return f"{fault.reason}. {fault.step}."
     advice = ", for example with -Encoding utf8 in PowerShell" if "utf-16" in fault.encoding else ""
     return f"{fault.reason}. Save the file as UTF-8{advice}."
+
+
+def _explain_elements(element: object, mark: str, *, is_line: bool) -> str:
+    """Return why a file that begins with an object is no array, and the next step.
+
+    Args:
+        element: The first object.
+        mark: Character that follows it, or empty.
+        is_line: Whether it stands on a line of its own.
+    """
+    command = element if isinstance(element, dict) else {}
+    if mark == "{" and is_line:
+        return f"{_NO_ARRAY} Set file_format='jsonl' for JSON Lines."
+    if mark:
+        return "commands without their array: put them in [ ], with a comma between two of them."
+    if "resourceType" in command:
+        return "a single command: put it in [ ]."
+    if lists := _find_lists(command):
+        return f"{_NO_ARRAY} Write the array of {lists[0]!r:.60} only."
+    keys = ", ".join(map(repr, list(command)[:3])) or "none"
+    return f"{_NO_ARRAY} The file is one object (keys: {keys}). Write the array of commands only."
 
 
 class _Window:
@@ -128,7 +166,9 @@ class _Window:
         if mark == "{":
             raise self._explain_object()
         if mark != "[":
-            raise self._fault(self._at, "not a JSON array of import commands.")
+            start = self._text[self._at : self._at + _SHOWN_CHARACTERS]
+            reason = f"not a JSON array of import commands: the file begins with {start!r}."
+            raise self._fault(self._at, reason)
         self._at += 1
         if self._peek() == "]":
             raise SourceError(f"{self._file.label}: the array is empty. {EMPTY}")
@@ -143,8 +183,9 @@ class _Window:
             raise self._fault(self._at - 1, "the file is cut short before the array is closed.")
         if mark != "]":
             raise self._fault(self._at - 1, "invalid JSON: expecting ',' or ']'.")
-        if self._peek():
-            raise self._fault(self._at, "the file continues after the end of the array.")
+        if mark := self._peek():
+            step = " Write the commands of all arrays into one." if mark == "[" else ""
+            raise self._fault(self._at, f"the file continues after the end of the array.{step}")
         return False
 
     def take_element(self, index: int) -> object:
@@ -171,20 +212,15 @@ class _Window:
     def _explain_object(self) -> SourceError:
         """Return the error for a file that begins with an object."""
         start = self._fault(self._at, "")
-        reason = "not a JSON array of import commands. Put the commands in [ ]."
         try:
             command = self.take_element(0)
         except SourceError:
-            return SourceError(f"{start}{reason}")
-        if self._peek() == "{":
-            reason = "not a JSON array of import commands. Set file_format='jsonl' for JSON Lines."
-        elif isinstance(command, dict) and "resourceType" in command:
-            reason = "a single command: put it in [ ]."
-        elif isinstance(command, dict) and (keys := _find_lists(command)):
-            reason = (
-                f"not a JSON array of import commands. Write the array of {keys[0]!r:.60} only."
-            )
-        return SourceError(f"{start}{reason}")
+            return SourceError(f"{start}{_NO_ARRAY} Put the commands in [ ].")
+        end = self._at
+        mark = self._peek()
+        # One command per line is JSON Lines; commands of several lines are not.
+        is_line = "\n" in self._text[end : self._at] and "\n" not in self._text[:end].strip()
+        return SourceError(f"{start}{_explain_elements(command, mark, is_line=is_line)}")
 
     def _extend(self, index: int, error: json.JSONDecodeError) -> None:
         """Read more text if the element may only be cut off by the window's edge."""

@@ -24,6 +24,13 @@ from typing import Any, Final
 
 from collibra_tasks.sources.canonical import dump_json
 from collibra_tasks.sources.command_keys import normalize_key
+from collibra_tasks.sources.identifiers import (
+    ASSET,
+    COMMUNITY,
+    COMPLEX_RELATION,
+    DOMAIN,
+    MAPPING,
+)
 from collibra_tasks.sources.records import RecordPosition
 
 Command = dict[str, Any]
@@ -34,6 +41,15 @@ MAX_SHOWN_VALUE: Final = 80
 """Maximum number of characters of a value in an error message."""
 
 _MAPS: Final = {"attributes": "attribute", "relations": "relation", "responsibilities": "role"}
+
+_UNITED: Final = {
+    COMMUNITY: ("identifier", "responsibilities"),
+    DOMAIN: ("identifier", "responsibilities"),
+    ASSET: ("identifier", "tags", *_MAPS),
+    MAPPING: ("identifier",),
+    COMPLEX_RELATION: ("identifier", "attributes", "relations"),
+}
+"""Fields that are merged by a rule of their own, by resource type."""
 
 
 class CommandMerger:
@@ -50,7 +66,8 @@ class CommandMerger:
         """Add the next command, in the order of the source."""
         for name, value in command.items():
             if name not in self._fields:
-                self._fields[name] = _collector(name)
+                united = name in _UNITED.get(command.get("resourceType", ASSET), ())
+                self._fields[name] = _collector(name) if united else _Single()
             self._fields[name].add(value, position)
 
     def merge(self) -> Command:

@@ -6,13 +6,14 @@ Source: ``${n}``, counted from 1, is documented; names are an addition of this l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
 PLACEHOLDER: Final = re.compile(r"\$\{([^{}]*)\}")
 
+_DOUBLE: Final = re.compile(r"\$\{\{\s*(?P<name>[^{}]+?)\s*\}\}")
 _UNCLOSED: Final = re.compile(r"\$\{(?![^{}]*\})")
 _LOOKALIKES: Final = re.compile(
     r"\{\{\s*(?P<double>[^{}]+?)\s*\}\}"
@@ -23,6 +24,9 @@ _LOOKALIKES: Final = re.compile(
     r"|%(?P<percent>\w+)%"
     r"|<(?P<angle>\w+)>"
 )
+ALL_LOOKALIKES: Final = frozenset(_LOOKALIKES.groupindex)
+IN_BRACES: Final = frozenset({"double", "round", "dollar", "single"})
+"""Kinds of lookalikes that are hardly ever the name of a resource."""
 
 
 class TemplateError(ValueError):
@@ -95,9 +99,18 @@ class Columns:
     def _explain_missing(self, name: str) -> str:
         header = self.header or ()
         shown = ", ".join(repr(each) for each in header[:20])
-        close = get_close_matches(name, header, n=1)
-        hint = f" Write ${{{close[0]}}} in the template." if close else ""
+        close = self.find_similar(name) if len(header) > 1 else ""
+        hint = f" Write ${{{close}}} in the template." if close else ""
         return f"the header has no column {name!r}; its columns are {shown}.{hint}"
+
+    def find_similar(self, name: str) -> str:
+        """Return the column whose name was probably meant, or an empty text."""
+        by_folded = {each.strip().casefold(): each for each in reversed(self.header or ())}
+        for meant in (name, name.rpartition(".")[2], name.rpartition(":")[2]):
+            folded = meant.strip().casefold()
+            if close := get_close_matches(folded, filter(None, by_folded), n=1):
+                return by_folded[close[0]]
+        return ""
 
 
 def iter_texts(value: Any, *, keys: bool = True) -> Iterator[str]:  # noqa: ANN401 - any JSON value
@@ -126,6 +139,10 @@ def check_syntax(value: Any) -> None:  # noqa: ANN401 - any JSON value
         TemplateError: One is not.
     """
     for text in iter_texts(value):
+        if double := _DOUBLE.search(text):
+            raise TemplateError(
+                f"{double[0]!r:.80} is not a placeholder. Write ${{{double['name']}}}."
+            )
         if _UNCLOSED.search(text):
             raise TemplateError(f"{text!r:.80} has '${{' without '}}'. Close the placeholder.")
         if any(not name.strip() for name in PLACEHOLDER.findall(text)):
@@ -134,14 +151,14 @@ def check_syntax(value: Any) -> None:  # noqa: ANN401 - any JSON value
             )
 
 
-def find_lookalike(value: Any, columns: Columns, *, identifying: bool) -> str | None:  # noqa: ANN401 - any JSON value
+def find_lookalike(value: Any, columns: Columns, suspects: Collection[str] = ()) -> str | None:  # noqa: ANN401 - any JSON value
     """Return a sentence about a text such as ``{1}`` or ``$name`` that was meant as placeholder.
 
     Args:
         value: Part of a template.
         columns: Columns of the table.
-        identifying: Whether the value is an identifier without any placeholder. In one, every
-            lookalike counts; elsewhere only the name or number of a column does.
+        suspects: Kinds of lookalikes that count wherever they are a whole text. Any lookalike
+            counts that has the name or number of a column.
     """
     for text in iter_texts(value):
         for found in _LOOKALIKES.finditer(PLACEHOLDER.sub("", text)):
@@ -151,10 +168,18 @@ def find_lookalike(value: Any, columns: Columns, *, identifying: bool) -> str | 
                 continue  # an amount of money
             if found["angle"] and not whole:
                 continue  # a tag of HTML
-            if columns.knows(name) or (identifying and whole):
-                meant = "${1} for the first column" if name == "0" else f"${{{name}}}"
-                return f"{found[0]!r} is not a placeholder. Write {meant}."
+            if columns.knows(name) or (whole and found.lastgroup in suspects):
+                return f"{found[0]!r} is not a placeholder. Write {_correct(name, columns)}."
     return None
+
+
+def _correct(name: str, columns: Columns) -> str:
+    if name == "0":
+        return "${1} for the first column"
+    if columns.knows(name):
+        return f"${{{name}}}"
+    similar = columns.find_similar(name)
+    return f"${{{similar}}}" if similar else f"one such as {suggest_placeholder((), columns)}"
 
 
 def suggest_placeholder(texts: Sequence[str], columns: Columns) -> str:

@@ -89,7 +89,7 @@ def check_name(report: Report, path: str, value: object) -> None:
         report.refuse(path, f"must be text, not {describe_type(value)}.")
     elif not value.strip():
         report.refuse(path, "is blank.")
-    elif value in SPREADSHEET_ERRORS:
+    elif value.strip() in SPREADSHEET_ERRORS:
         report.refuse(path, f"is {value}, an error value of a spreadsheet.")
 
 
@@ -192,6 +192,8 @@ def _check_reference(report: Report, path: str, value: Any, *, parent: str) -> N
             f"id, name{f' with {parent}' if parent else ''}, or {' with '.join(EXTERNAL_KEYS)}"
         )
         cause = f"mixes {keys}" if ways else "identifies nothing"
+        if empty := [key for key in sorted(value) if value[key] is None]:
+            cause += f"; leave out {', '.join(empty)}, which is null"
         report.refuse(path, f"{cause}. Use only one of: {allowed}.")
     elif "id" in value:
         check_id(report, f"{path}.id", value["id"])
@@ -237,6 +239,9 @@ def check_complex_identifier(report: Report, path: str, value: object) -> None:
             report.refuse(path, "mixes relations with other keys. Use only one of them.")
     if legs:
         check_relations(report, path, legs)
+    named = fields.get("relations", legs or None)
+    if isinstance(named, dict) and not any(named.values()):
+        report.refuse(path, "its relations name no target. Identify it by a target or by IDs.")
     if "name" in others:
         report.refuse(path, "a complex relation has no name. Identify it by external IDs.")
 
@@ -246,6 +251,7 @@ def check_mapping_identifier(report: Report, path: str, value: object) -> None:
     if not is_object(report, path, value):
         return
     fields: Any = value
+    fields = {key: content for key, content in fields.items() if content is not None}
     mapped = {key: content for key, content in fields.items() if key in MAPPED_FIELDS}
     others = {key: content for key, content in fields.items() if key not in MAPPED_FIELDS}
     check_fields(report, path, mapped, MAPPED_FIELDS)

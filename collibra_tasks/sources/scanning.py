@@ -10,6 +10,8 @@ from collibra_tasks.errors import SourceError
 from collibra_tasks.sources.canonical import dump_json, load_json
 from collibra_tasks.sources.command_keys import EXTERNAL_KEYS
 from collibra_tasks.sources.identifiers import (
+    ASSET,
+    COMPLEX_RELATION,
     asset_row,
     format_identifier,
     name_beside_label,
@@ -128,10 +130,14 @@ def merge_error(faults: list[str], count: int) -> SourceError:
 
 def count_characteristics(command: Command) -> int:
     """Return the number of attributes, relations and tags of a command."""
-    count = len(command.get("tags") or ())
-    for name in ("attributes", "relations"):
-        for each in (command.get(name) or {}).values():
-            count += len(each or ())
+    count = 0
+    # Of other resource types these are unknown keys, whose form is not checked.
+    if command["resourceType"] == ASSET:
+        count = len(command.get("tags") or ())
+    if command["resourceType"] in (ASSET, COMPLEX_RELATION):
+        for name in ("attributes", "relations"):
+            for each in (command.get(name) or {}).values():
+                count += len(each or ())
     return count
 
 
@@ -259,6 +265,6 @@ def _iter_aliases(kind: Kind, command: Command) -> Iterator[str]:
             yield format_identifier(named)
     if kind != Kind.MAPPING:
         return
-    is_external = all(key in identifier for key in EXTERNAL_KEYS)
+    is_external = all(identifier.get(key) for key in EXTERNAL_KEYS)
     if is_external and (command.get("asset") or identifier.get("asset")):
         yield format_identifier({key: identifier[key] for key in EXTERNAL_KEYS})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from collibra_tasks.errors import SourceError
@@ -30,14 +31,14 @@ class Row(NamedTuple):
         number: Number of the row, from 1.
         cells: Texts of the cells.
         problem: Reason why the cells cannot be trusted, or empty.
-        inexact: Indexes of cells with a number of more digits than a spreadsheet keeps.
+        doubts: Reasons why single cells cannot be trusted, by index; they follow the word *is*.
     """
 
     unit: str
     number: int
     cells: list[str]
     problem: str = ""
-    inexact: tuple[int, ...] = ()
+    doubts: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,11 +76,17 @@ class Table:
             raise SourceError(f"{file}: the table has no row. {EMPTY}")
         bound = self._bind(first, rows, file, hint)
         empty = True
+        header = first.cells if self.header_row and bound.table.count > 1 else None
         for row in rows if self.header_row else chain([first], rows):
             empty = False
-            yield from self._fill(row, bound, file)
+            if row.cells == header:
+                position = RecordPosition(file, row.unit, row.number)
+                yield RecordFault(position, "the row repeats the header. Remove it.")
+            else:
+                yield from self._fill(row, bound, file)
         if empty:
-            raise SourceError(f"{file}: the table has no row below the header. {EMPTY}")
+            step = hint(first.cells) if self.pads_rows else ""
+            raise SourceError(f"{file}: the table has no row below the header. {EMPTY}{step}")
 
     def _bind(self, first: Row, rows: Iterator[Row], file: str, hint: Hint) -> BoundTemplate:
         columns = self._describe_columns(first)
@@ -90,8 +97,13 @@ class Table:
             bound = bind_template(self.template, columns, self.list_separator)
         except TemplateError as error:
             step = self._find_header(first, rows) or hint(first.cells)
+            if not step and self.first_header is not None:
+                step = f" The header of {self.first_header[1]} has it."
             raise SourceError(f"{position}: {error}{step}") from None
         self._check_same_header(columns, file)
+        one_column = self.header_row and columns.count == 1 and not self.pads_rows
+        if one_column and (step := hint(first.cells)):
+            raise SourceError(f"{position}: the table has one column, {first.cells[0]!r}.{step}")
         return bound
 
     def _describe_columns(self, first: Row) -> Columns:
@@ -140,8 +152,8 @@ class Table:
         position = RecordPosition(file, row.unit, row.number)
         cells = row.cells
         reason = row.problem or self._fit(cells, bound.table.count)
-        if not reason and (row.inexact or not SPREADSHEET_ERRORS.isdisjoint(cells)):
-            reason = self._find_error(row, bound)
+        if not reason and (row.doubts or "#" in (text := "".join(cells)) or "Err:" in text):
+            reason = _find_error(row, bound)
         if reason:
             yield RecordFault(position, reason)
             return
@@ -159,13 +171,14 @@ class Table:
         missing = count - len(cells)
         if missing > 0:
             if missing > 1 and not self.pads_rows:
+                noun = "cell" if len(cells) == 1 else "cells"
                 return (
-                    f"the row has {len(cells)} cells instead of {count}; it may be cut off. "
+                    f"the row has {len(cells)} {noun} instead of {count}; it may be cut off. "
                     "Export the file again, or check the separator."
                 )
             cells.extend([""] * missing)
-        elif missing < 0 and any(cells[count:]):
-            surplus = next(each for each in cells[count:] if each)
+        elif missing < 0 and has_content(cells[count:]):
+            surplus = next(each for each in cells[count:] if each.strip())
             return (
                 f"the row has {len(_trim(cells))} cells instead of {count}; the first surplus one "
                 f"is {surplus!r:.60}. Quote cells that hold the separator, or give every column a "
@@ -173,20 +186,17 @@ class Table:
             )
         return ""
 
-    def _find_error(self, row: Row, bound: BoundTemplate) -> str:
-        for index in bound.columns:
-            if row.cells[index] in SPREADSHEET_ERRORS:
-                return (
-                    f"cell {column_letters(index)}{row.number} ({bound.table.describe(index)}) is "
-                    f"{row.cells[index]}, an error value of a spreadsheet. Correct the formula."
-                )
-            if index in row.inexact:
-                return (
-                    f"cell {column_letters(index)}{row.number} ({bound.table.describe(index)}) is "
-                    f"the number {row.cells[index]}, whose last digits a spreadsheet does not "
-                    "keep. Format the column as text before the digits are written."
-                )
-        return ""
+
+def _find_error(row: Row, bound: BoundTemplate) -> str:
+    """Return the reason against a cell that the template uses and that cannot be trusted."""
+    for index in bound.columns:
+        doubt = row.doubts.get(index, "")
+        if (error := row.cells[index].strip()) in SPREADSHEET_ERRORS:
+            doubt = f"{error}, an error value of a spreadsheet. Correct the formula."
+        if doubt:
+            cell = f"{column_letters(index)}{row.number}"
+            return f"cell {cell} ({bound.table.describe(index)}) is {doubt}"
+    return ""
 
 
 def column_letters(index: int) -> str:

@@ -15,6 +15,8 @@ from collibra_tasks.sources.compiling import Compiler
 from collibra_tasks.sources.identifiers import COMMUNITY, COMPLEX_RELATION, DOMAIN
 from collibra_tasks.sources.json_values import build_object, refuse_constant
 from collibra_tasks.sources.placeholders import (
+    ALL_LOOKALIKES,
+    IN_BRACES,
     PLACEHOLDER,
     Columns,
     TemplateError,
@@ -26,6 +28,13 @@ from collibra_tasks.sources.placeholders import (
 )
 
 _CONTAINERS: Final = (COMMUNITY, DOMAIN)
+_NAMING_KEYS: Final = frozenset(
+    {
+        *("identifier", "type", "status", "domain", "community", "parent", "asset"),
+        *("relations", "complexRelation", "complexRelationType", "responsibilities"),
+    }
+)
+"""Fields whose texts name resources; attributes, tags and descriptions are free texts."""
 _SAMPLE: Final = "00000000-0000-0000-0000-000000000000"  # a text that is a valid name and ID
 _MAX_REMEMBERED: Final = 10_000
 
@@ -141,15 +150,23 @@ def bind_template(
     for name in names_in(commands):
         table.find(name)  # a missing column explains a wrong separator or a title row best
     for command in commands:
-        identifier = command["identifier"]
-        constant = not names_in(identifier) and command["resourceType"] not in _CONTAINERS
-        lookalike = find_lookalike(identifier, table, identifying=constant)
-        if lookalike := lookalike or find_lookalike(command, table, identifying=False):
+        if lookalike := _find_lookalike(command, table):
             raise TemplateError(f"the template: {lookalike}")
     if not any(names_in(command["identifier"]) for command in commands):
         _refuse_constant_template(commands, table)
     nodes = tuple(_CommandNode(command, table, list_separator) for command in commands)
     return BoundTemplate(table, union_columns(nodes), nodes)
+
+
+def _find_lookalike(command: dict[str, Any], table: Columns) -> str | None:
+    identifier = command["identifier"]
+    varies = names_in(identifier) or command["resourceType"] in _CONTAINERS
+    naming = {key: each for key, each in command.items() if key in _NAMING_KEYS}
+    return (
+        find_lookalike(identifier, table, () if varies else ALL_LOOKALIKES)
+        or find_lookalike(naming, table, IN_BRACES)
+        or find_lookalike(command, table)
+    )
 
 
 def _refuse_constant_template(commands: Sequence[dict[str, Any]], table: Columns) -> None:

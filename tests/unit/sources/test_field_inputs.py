@@ -325,6 +325,33 @@ def test_unimportable_commands_at_once(tmp_path: Path) -> None:
     assert message.startswith(f"The source has {len(bad)} faults")
 
 
+def test_unknown_key_is_sent_and_logged_once() -> None:
+    """A key that resembles no known one is logged once; Collibra's own error names it."""
+    lines: list[str] = []
+    commands = [asset(name, type=TABLE, frobnicate="x") for name in ("T1", "T2")]
+
+    with (
+        open_source(commands, SourceOptions()) as opened,
+        opened.scan(log=lines.append) as content,
+    ):
+        errors = import_all(list(content.order().iter_batches()))
+
+    (line,) = lines
+    assert "Collibra's published description does not list: Asset.frobnicate." in line
+    assert 2 == len(errors)
+    assert all("frobnicate" in error for error in errors)
+
+
+@pytest.mark.parametrize("key", ["relations", "attributes", "tags"])
+def test_unknown_key_of_any_form(key: str) -> None:
+    """A key of assets is an unknown one in a mapping; it is sent, whatever its form."""
+    commands = [mapping("x-1", asset=named("x"), **{key: "y"}), mapping("x-1", asset=named("x"))]
+
+    (batch,) = split_source(commands)
+
+    assert ["y"] == [each[key] for each in load_all([batch])]
+
+
 # Error values of a spreadsheet.
 
 

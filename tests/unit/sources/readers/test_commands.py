@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collibra_tasks.sources.commands import check_command
+from collibra_tasks.sources.identifiers import asset_row, reference_keys, resource_key
+from collibra_tasks.sources.scanning import count_characteristics
 from tests.support.source_files import COLUMN_OF_TABLE, DOMAIN_IDENTIFIER, asset, target
 
 UUID = "0b8e5bb2-6c09-4bb4-9c3a-6a44ba3a5ba0"
@@ -21,30 +26,30 @@ def command(kind: str, identifier: Any, **fields: Any) -> dict[str, Any]:
 LETTERS = "0B8E5BB2-6C09-4BB4-9C3A-6A44BA3A5BA0"
 
 
-@pytest.mark.parametrize(
-    "good",
-    [
-        asset("T1", attributes={"Note": [{"value": 100}, {"value": None}], "Empty": []}),
-        asset("T1", attributes={"Names": [{"values": ["a", 1, True]}]}),
-        asset("T1", type={"publicId": "Table"}, status={"id": UUID}, tags=["pii"]),
-        asset("T1", relations={f"{UUID}:SOURCE": [{"id": UUID}], "TableHasColumn:TARGET": []}),
-        asset("T1", responsibilities={"Steward": [{"user": {"id": UUID}}]}),
-        asset("T1", responsibilities={"Steward": [{"userGroup": {"name": "Stewards"}}]}),
-        asset("T1", displayName=None, domain={"id": UUID}, tags=None, relations=None),
-        command("Asset", {"id": UUID}),
-        command("Asset", EXTERNAL),
-        command("Asset", {"name": "T1", "domain": EXTERNAL}),
-        command("Asset", {"name": "T1", "domain": {"name": "D", "community": {"id": UUID}}}),
-        command("Community", {"name": "C"}, parent={"name": "P"}, description="text"),
-        command("Domain", DOMAIN_IDENTIFIER, type={"name": "Glossary"}),
-        command("Mapping", EXTERNAL, asset=target("A"), syncAction="ADD", lastSyncDate=1),
-        command("Mapping", {"asset": target("A")}, externalEntityUrl="https://example.com"),
-        command("Mapping", {"dgcId": UUID}),
-        command("Complex Relation", EXTERNAL, relations={UUID: [target("A")]}),
-        command("Complex Relation", {COLUMN_OF_TABLE: [target("A")]}),
-        command("Complex Relation", {"relations": {COLUMN_OF_TABLE: [target("A")]}}),
-    ],
-)
+GOOD: list[dict[str, Any]] = [
+    asset("T1", attributes={"Note": [{"value": 100}, {"value": None}], "Empty": []}),
+    asset("T1", attributes={"Names": [{"values": ["a", 1, True]}]}),
+    asset("T1", type={"publicId": "Table"}, status={"id": UUID}, tags=["pii"]),
+    asset("T1", relations={f"{UUID}:SOURCE": [{"id": UUID}], "TableHasColumn:TARGET": []}),
+    asset("T1", responsibilities={"Steward": [{"user": {"id": UUID}}]}),
+    asset("T1", responsibilities={"Steward": [{"userGroup": {"name": "Stewards"}}]}),
+    asset("T1", displayName=None, domain={"id": UUID}, tags=None, relations=None),
+    command("Asset", {"id": UUID}),
+    command("Asset", EXTERNAL),
+    command("Asset", {"name": "T1", "domain": EXTERNAL}),
+    command("Asset", {"name": "T1", "domain": {"name": "D", "community": {"id": UUID}}}),
+    command("Community", {"name": "C"}, parent={"name": "P"}, description="text"),
+    command("Domain", DOMAIN_IDENTIFIER, type={"name": "Glossary"}),
+    command("Mapping", EXTERNAL, asset=target("A"), syncAction="ADD", lastSyncDate=1),
+    command("Mapping", {"asset": target("A")}, externalEntityUrl="https://example.com"),
+    command("Mapping", {"dgcId": UUID}),
+    command("Complex Relation", EXTERNAL, relations={UUID: [target("A")]}),
+    command("Complex Relation", {COLUMN_OF_TABLE: [target("A")]}),
+    command("Complex Relation", {"relations": {COLUMN_OF_TABLE: [target("A")]}}),
+]
+
+
+@pytest.mark.parametrize("good", GOOD)
 def test_check_command_accepts_what_collibra_documents(good: dict[str, Any]) -> None:
     """Every documented form passes, and so does what exporters send: numbers, null, public IDs."""
     unknown: set[str] = set()
@@ -82,11 +87,15 @@ def test_check_command_accepts_what_collibra_documents(good: dict[str, Any]) -> 
         (command("Domain", {"name": "D"}), "a name needs a community beside it"),
         (command("Community", {"id": "C"}), "'C' is not a UUID"),
         (command("Community", {"Name": "C"}), "Write 'name'"),
+        (command("Mapping", {"dgcId": None}), "identifies nothing"),
         (command("Mapping", {"name": "m"}), "a mapping has no name"),
         (command("Mapping", {"asset": {"name": "A"}}), "asset: a name needs a domain"),
         (command("Mapping", EXTERNAL, syncAction="DELETE"), "not one of ADD, UPDATE, REMOVE"),
         (command("Complex Relation", {"name": "r"}), "a complex relation has no name"),
         (command("Complex Relation", {**EXTERNAL, COLUMN_OF_TABLE: []}), "mixes relations"),
+        (command("Complex Relation", {"relations": {}}), "its relations name no target"),
+        (command("Complex Relation", {"relations": {COLUMN_OF_TABLE: None}}), "name no target"),
+        (command("Complex Relation", {COLUMN_OF_TABLE: []}), "its relations name no target"),
         (asset("T1", relation={}), "Write 'relations'"),
         (asset("T1", Attributes={}), "Write 'attributes'"),
         (asset("T1", statusId=UUID), "Write 'status'"),
@@ -136,3 +145,37 @@ def test_check_command_passes_unknown_keys() -> None:
     unknown: set[str] = set()
     assert [] == check_command(asset("T1", lifecycle={"stage": "draft"}), unknown)
     assert {"Asset.lifecycle"} == unknown
+
+
+KEYS = ("id", "name", "domain", "community", "relations", "asset", *EXTERNAL, COLUMN_OF_TABLE)
+VALUES: list[Any] = [None, "", "x", 1, [], {}, [None], [{}], {"name": None}, {"id": UUID}]
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_checked_commands_have_labels(data: st.DataObject) -> None:
+    """A command that is not refused has a label and references, whatever was changed in it."""
+    changed = deepcopy(data.draw(st.sampled_from(GOOD)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder: Any = changed
+        while inner := find_inner(holder):
+            place = data.draw(st.integers(0, len(inner)))
+            if place == len(inner):
+                break
+            holder = inner[place]
+        key = data.draw(st.sampled_from((*holder, *KEYS))) if isinstance(holder, dict) else 0
+        holder[key] = deepcopy(data.draw(st.sampled_from(VALUES)))
+    if check_command(changed):
+        return
+
+    assert resource_key(changed).label
+    assert all(key.label for key in reference_keys(changed))
+    assert 0 <= count_characteristics(changed)
+    if "Asset" == changed["resourceType"]:
+        assert asset_row(changed, "").asset
+
+
+def find_inner(value: Any) -> list[Any]:
+    """Return the objects and lists with content in an object or a list."""
+    values = value.values() if isinstance(value, dict) else value
+    return [each for each in values if each and isinstance(each, dict | list)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collibra_tasks.errors import SourceError
@@ -48,6 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tables")
 
 
+@settings(deadline=None)
 @given(rows=ROWS, doubled=st.booleans())
 def test_read_csv_rows_keeps_every_character(
     folder: Path, rows: list[tuple[str, str]], *, doubled: bool
@@ -119,6 +120,12 @@ def test_read_csv_rows_skips_rows_without_content(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("a;b;c;d\n1;2;3;4\n5;6\n", ", row 3: the row has 2 cells instead of 4; it may be cut off"),
+        ("a;b;c\n1;2;3\n4\n", ", row 3: the row has 1 cell instead of 3"),
+        (
+            "a;b\n1;2\n3;4; ;5\n",
+            ", row 3: the row has 4 cells instead of 2; the first surplus one is '5'",
+        ),
+        ("a;b\n1;2\na;b\n3;4\n", ", row 3: the row repeats the header. Remove it."),
         ("a;b\n1;2\n3;4;5\n", ", row 3: the row has 3 cells instead of 2; the first surplus one"),
         ('a;b\n1;2\n3;"4', ', row 3: a quote (") opens a cell that is never closed'),
         ('a;b\n1;2\n3;"4\n5;6\n', ', row 3: a quote (") opens a cell that is never closed'),
@@ -126,6 +133,7 @@ def test_read_csv_rows_skips_rows_without_content(tmp_path: Path) -> None:
         ('a;b\n1;x "2" y\n', ', row 2: a quote (") stands inside a cell that is not quoted'),
         ('a;b\n1; "2"\n', ', row 2: a quote (") stands inside a cell that is not quoted'),
         ("a;b\n1;\0\n", ", row 2: the row holds a NUL character"),
+        ("a;b\n1;2\n\ufeffa;b\n3;4\n", ", row 3: the row begins with a byte order mark (U+FEFF)"),
         ("a;b\n;2\n", ", row 2: column 'a' is empty, but identifier.name needs it"),
         ("a;b\n  ;2\n", ", row 2: identifier.name: is blank"),
         ("a;b\n#N/A;2\n", ", row 2: cell A2 (column 'a') is #N/A, an error value of a spreadsheet"),
@@ -141,14 +149,31 @@ def test_read_csv_rows_refuses_broken_rows(tmp_path: Path, text: str, reason: st
     assert reason in refuse_csv(tmp_path, text)
 
 
-@pytest.mark.parametrize("error", ["#NV", "#BEZUG!", "#VALEUR!", "#N/D", "#RIF!", "Err:502"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "#NV",
+        "#BEZUG!",
+        "#VALEUR!",
+        "#N/D",
+        "#RIF!",
+        "#SAKNAS!",
+        "#I/T",
+        "#YOK",
+        "#ССЫЛКА!",
+        " #NV ",
+        "Err:502",
+    ],
+)
 def test_read_records_refuses_errors_of_spreadsheets_in_other_languages(
     tmp_path: Path, error: str
 ) -> None:
     """An error value that a spreadsheet wrote in its own language is refused with the cell."""
     path = tmp_path / "a.csv"
     path.write_text(f"name;note\nT1;{error}\n", encoding="utf-8")
-    assert f"row 2: cell B2 (column 'note') is {error}, an error" in refuse(path, template=NOTES)
+    assert f"row 2: cell B2 (column 'note') is {error.strip()}, an error" in refuse(
+        path, template=NOTES
+    )
 
 
 def test_read_records_ignores_errors_in_unused_columns(tmp_path: Path) -> None:
@@ -197,6 +222,7 @@ def test_read_csv_rows_skips_a_byte_order_mark(tmp_path: Path) -> None:
         ("name\nÄ\n", "cp1252", ", row 2: byte 5 (0xC4) is not UTF-8; in Windows-1252 it is 'Ä'"),
         ("name\nÄ\n", "utf-16", ", row 1: the file is encoded as UTF-16. Set the CSV encoding to"),
         ("name\nÄ\n", "utf-16-le", ", row 1: the file is encoded as UTF-16"),
+        ("name\nÄ\n", "utf-32-be", ", row 1: the file is encoded as UTF-32"),
     ],
 )
 def test_read_csv_rows_names_the_encoding(
@@ -211,12 +237,37 @@ def test_read_csv_rows_names_the_encoding(
     assert ["Ä"] == read_names(path, template=NAME_ONLY, csv=CsvOptions(encoding=named))
 
 
-def test_read_csv_rows_refuses_utf_8_read_as_another_encoding(tmp_path: Path) -> None:
-    """UTF-8 with a byte order mark is not read as if it were Windows-1252."""
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_read_csv_rows_refuses_utf_8_read_as_another_encoding(tmp_path: Path, mark: str) -> None:
+    """UTF-8, with or without its mark, is not read as if it were Windows-1252."""
     path = tmp_path / "a.csv"
-    path.write_bytes("\ufeffname\nÄ\n".encode())
+    path.write_bytes(f"{mark}name\nÄ\n".encode())
     options = {"template": NAME_ONLY, "csv": CsvOptions(encoding="cp1252")}
     assert "encoded as UTF-8. Set the CSV encoding to 'utf-8'" in refuse(path, **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be"), ("utf-8", "utf-8")],
+)
+def test_read_csv_rows_refuses_utf_16_without_its_mark(
+    tmp_path: Path, content: str, named: str
+) -> None:
+    """Text that is not the configured UTF-16 is refused with the encoding that it has."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("name;note\nΔ1;x\n".encode(content))
+
+    message = refuse(path, template=NOTES, csv=CsvOptions(encoding="utf-16"))
+
+    assert message.endswith(f"Set the CSV encoding to {named!r}.")
+
+
+def test_read_csv_rows_finds_utf_16_of_other_alphabets(tmp_path: Path) -> None:
+    """UTF-16 is recognized though the first letters have no zero byte."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("Όνομα;Σημείωση\nΠίνακας;Πωλήσεις\n".encode("utf-16-le"))  # noqa: RUF001 - Greek
+
+    assert "encoded as UTF-16. Set the CSV encoding to 'utf-16-le'" in refuse(path, template=NOTES)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +275,8 @@ def test_read_csv_rows_refuses_utf_8_read_as_another_encoding(tmp_path: Path) ->
     [
         ("name,note\na,b\n", template(asset("${name}", displayName="${note}")), "seems to be ','"),
         ("name\tnote\na\tb\n", NOTES, "The separator seems to be '\\t'. Set the CSV separator"),
+        ("name,note\na,b\n", NAME_ONLY, "columns are 'name,note'. The separator seems to be ','"),
+        ("name,note\na,b\n", template(asset("${1}")), "the table has one column, 'name,note'. The"),
         ("My export\nname;note\na;b\n", NOTES, "The header seems to be row 2. Delete the rows"),
         ("Export;2026\n\nname;note\na;b\n", NAME_ONLY, "The header seems to be row 3"),
         ("Name;Note\na;b\n", NAME_ONLY, "columns are 'Name', 'Note'. Write ${Name}"),

@@ -236,3 +236,66 @@ def test_read_records_streams_a_workbook_of_many_commands(tmp_path: Path) -> Non
     layout = template(community, domain, asset("${1}"))
     kinds = [each["resourceType"] for each in read_commands(path, template=layout)]
     assert ["Community", "Domain", *["Asset"] * 2_000] == kinds
+
+
+def write_merged(path: Path, *areas: str, rows: list[list[object]]) -> Path:
+    """Write a workbook with one sheet in which areas are merged."""
+    write_excel(path, S=rows)
+    book = load_workbook(path)
+    for area in areas:
+        book["S"].merge_cells(area)
+    book.save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("area", "cell"),
+    [("A2:A3", "row 3: cell A3 (column 'Name')"), ("B2:B4", "row 3: cell B3 (column 'Text')")],
+)
+def test_read_records_refuses_merged_cells(tmp_path: Path, area: str, cell: str) -> None:
+    """A cell that is covered by a merged one is refused, because its value is lost."""
+    rows: list[list[object]] = [["Name", "Text"], ["a", "x"], ["b", "y"], ["c", "z"]]
+    path = write_merged(tmp_path / "a.xlsx", area, rows=rows)
+
+    reason = refuse(path, template=NOTES)
+
+    first = area.partition(":")[0]
+    assert f"{cell} is merged with {first}, which alone has the value. Unmerge" in reason
+
+
+def test_read_records_ignores_merged_cells_in_unused_columns(tmp_path: Path) -> None:
+    """Merged cells beside, above and below the cells that the template uses are harmless."""
+    rows: list[list[object]] = [["Name", "Text", "More"], ["a", "x", "m"], ["b", "y"]]
+    path = write_merged(tmp_path / "a.xlsx", "C2:C3", "A8:C9", rows=rows)
+
+    assert ["a", "b"] == read_names(path, template=NOTES)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("a_x000D_b", "a\rb"),
+        ("_x005F_x000D_", "_x000D_"),
+        ("a_x0000_", "a_x0000_"),
+        ("_xyz_", "_xyz_"),
+    ],
+)
+def test_format_cell_decodes_escaped_characters(written: str, text: str) -> None:
+    """A character that XML cannot hold is read as the one that the sheet shows."""
+    assert text == format_cell(written)
+
+
+def test_read_records_names_the_sheet_below_an_empty_table(tmp_path: Path) -> None:
+    """A sheet that has only a header is refused, and the sheet with rows is named."""
+    path = write_excel(tmp_path / "a.xlsx", Layout=ROWS[:1], Tables=ROWS)
+
+    assert "no row below the header" in refuse(path, template=BY_NAME)
+    assert "set sheet='Tables'" in refuse(path, template=BY_NAME)
+
+
+def test_read_records_skips_lock_files(tmp_path: Path) -> None:
+    """The file that Excel writes beside an open workbook is no part of a glob."""
+    write_excel(tmp_path / "a.xlsx", Tables=ROWS)
+    (tmp_path / "~$a.xlsx").write_bytes(b"owner")
+
+    assert ["a", "b"] == read_names(str(tmp_path / "*.xlsx"), template=BY_NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collibra_tasks.models import AssetRow
@@ -61,12 +61,14 @@ def test_format_identifier_is_a_path(kind: str, identifier: dict[str, Any], labe
     assert label == format_identifier(identifier, kind)
 
 
+@settings(deadline=None)
 @given(one=ASSETS, other=ASSETS)
 def test_format_identifier_never_collides(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Two assets have one label only if their identifiers are equal, so no asset hides another."""
     assert (one == other) is (format_identifier(one) == format_identifier(other))
 
 
+@settings(deadline=None)
 @given(one=DOMAINS, other=DOMAINS)
 def test_format_identifier_never_collides_for_domains(
     one: dict[str, Any], other: dict[str, Any]

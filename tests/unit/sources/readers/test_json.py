@@ -37,14 +37,25 @@ def refuse_content(path: Path, content: bytes) -> str:
             '{"commands": []}',
             ", byte 0: not a JSON array of import commands. Write the array of 'commands' only",
         ),
-        ('{"a": 1}', ", byte 0: not a JSON array of import commands. Put the commands in ["),
+        (
+            '{"a": {"b": []}}',
+            ", byte 0: not a JSON array of import commands. The file is one object",
+        ),
+        ('{"a": 1}, {"a": 2}', ", byte 0: commands without their array: put them in [ ], with a"),
+        ('{"a": 1}{"a": 2}', ", byte 0: commands without their array: put them in [ ], with a"),
+        ('{\n"a": 1\n}\n{\n"a": 2\n}', ", byte 0: commands without their array: put them in [ ]"),
+        ('{"a": 1}\n{"a": 2}\n', ", byte 0: not a JSON array of import commands. Set file_format="),
+        ("<!DOCTYPE html>", "import commands: the file begins with '<!DOCTYPE html>'"),
         ("nonsense", ", byte 0: not a JSON array"),
         (f"[{GOOD}, 7]", f", byte {len(GOOD) + 3}: the command at index 1 is not an object"),
         (f"[{GOOD} {GOOD}]", f", byte {len(GOOD) + 2}: invalid JSON: expecting ',' or ']'"),
         (f"[{GOOD},]", f", byte {len(GOOD) + 2}: invalid JSON: a comma stands before"),
         (f"[,{GOOD}]", ", byte 1: the command at index 0 is not an object"),
         (f"[{GOOD}] x", f", byte {len(GOOD) + 3}: the file continues after the end of the array"),
-        (f"[{GOOD}][{GOOD}]", f", byte {len(GOOD) + 2}: the file continues after the end"),
+        (
+            f"[{GOOD}][{GOOD}]",
+            f", byte {len(GOOD) + 2}: the file continues after the end of the array. Write the",
+        ),
         (f"[{GOOD}", f", byte {len(GOOD) + 1}: the file is cut short before the array is closed"),
         (f"[{GOOD},", f", byte {len(GOOD) + 2}: the file is cut short in the command at index 1"),
         (f"[{GOOD[:-9]}", "the file is cut short in the command at index 0"),
@@ -86,7 +97,11 @@ def test_read_array_refuses_broken_json(tmp_path: Path, text: str, reason: str) 
         (f"{GOOD}\n\n" + '{"a" 1}', ", line 3, column 6: invalid JSON: Expecting ':'"),
         (f"{GOOD}\n" + '{"a": NaN}', ", line 2: invalid JSON: NaN is not JSON"),
         (f"{GOOD}\n" + '{"a": 1, "a": 2}', ", line 2: invalid JSON: the key 'a' stands twice"),
-        (f"{GOOD}\n{GOOD[:-5]}", ", line 2, column"),
+        (f"{GOOD}\n{GOOD[:-5]}", "The line is cut off. Export the file again."),
+        (f"{GOOD}\n{GOOD[:40]}", ", line 2, column"),
+        (f"{GOOD},\n{GOOD}\n", "JSON Lines have no comma at the end. Remove it."),
+        (f"{GOOD} {GOOD}\n", "Extra data. Write each command on a line of its own."),
+        (json.dumps(asset("a"), indent=1), "JSON Lines have one command per line."),
         ("[\n" + GOOD + "\n]", "Set file_format='json'"),
     ],
 )
@@ -113,6 +128,8 @@ def test_read_records_names_the_place_of_a_command(
     assert f", {unit}: {reason}" in refuse_content(tmp_path / name, text.encode())
 
 
+UTF_32 = json.dumps([asset("a")]).encode("utf-32-be")
+TWICE = gzip.compress(gzip.compress(b"[]"))
 UTF_16 = json.dumps([asset("a")]).encode("utf-16")
 
 
@@ -125,6 +142,10 @@ UTF_16 = json.dumps([asset("a")]).encode("utf-16")
         ("a.json", UTF_16[2:], ", byte 0: the file is encoded as UTF-16"),
         ("a.jsonl", UTF_16, ", line 1: the file is encoded as UTF-16"),
         ("a.json", json.dumps([]).encode("utf-32"), ", byte 0: the file is encoded as UTF-32"),
+        ("a.json", UTF_32, ", byte 0: the file is encoded as UTF-32"),
+        ("a.jsonl", b"PK\x03\x04\x14", ", line 1: the file is a ZIP archive or a workbook. Unpack"),
+        ("a.json", b"BZh91AY", ", byte 0: the file is compressed with bzip2. Unpack it"),
+        ("a.json.gz", TWICE, ", byte 0: the file is compressed with gzip twice. Unpack it once."),
         ("a.json", b"[\xc3", ", byte 1: the file ends inside a character"),
         ("a.jsonl", b"\n" + BAD_BYTE, ", line 2: byte 20 (0xFF) is not UTF-8"),
     ],

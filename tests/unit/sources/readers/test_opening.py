@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from zipfile import ZipFile
 
 import fsspec  # type: ignore[import-untyped]  # has no types
 import pytest
@@ -56,6 +57,42 @@ def test_open_source_reads_no_file_twice(tmp_path: Path) -> None:
     """Listed files are read in the given order, and a file that is named twice is read once."""
     paths = [write_json(tmp_path / f"{name}.json", [asset(name)]) for name in "ba"]
     assert ["b", "a"] == read_names([*paths, str(tmp_path / "*.json")])
+
+
+def test_open_source_knows_a_file_by_any_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is named by two spellings of its path, or by a link, is one file."""
+    path = write_json(tmp_path / "a.json", [asset("a")])
+    (tmp_path / "link.json").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+
+    with open_source([path, "a.json", "./a.json", "link.json"], SourceOptions()) as opened:
+        assert (path,) == opened.files
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (" ", "The source is blank. Set source to a path"),
+        ('[{"resourceType": "Asset"}]', "The source is a text of JSON, not a path"),
+        ("a.json,b.json", "Write several paths as a list, not as one text."),
+        ("a.json\nb.json", "Write several paths as a list, not as one text."),
+    ],
+)
+def test_open_source_explains_what_is_no_path(source: str, reason: str) -> None:
+    """A text that cannot be one path is refused with the right form."""
+    assert reason in refuse(source)
+
+
+def test_open_source_refuses_archives(tmp_path: Path) -> None:
+    """An archive is refused with the only compression that is read; fsspec opens what is in it."""
+    path = tmp_path / "a.zip"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("a.json", json.dumps([asset("a")]))
+
+    assert "only gzip (.gz) is unpacked. Unpack the file." in refuse(str(path))
+    assert ["a"] == read_names(f"zip://a.json::file://{path}")
 
 
 def test_open_source_accepts_brackets_in_a_name(tmp_path: Path) -> None:

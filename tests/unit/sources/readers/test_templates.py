@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collibra_tasks.errors import SourceError
@@ -48,6 +48,7 @@ def refuse_row(command: dict[str, Any], separator: str = ",", **cells: str) -> s
     return str(refusal.value)
 
 
+@settings(deadline=None)
 @given(name=st.text(min_size=1), note=st.text(min_size=1))
 def test_fill_inserts_cells_as_data(name: str, note: str) -> None:
     """Filling in never loses or invents a character, also if a cell looks like a placeholder."""
@@ -58,6 +59,7 @@ def test_fill_inserts_cells_as_data(name: str, note: str) -> None:
         assert [{"value": text}] == filled["attributes"]["Note"]
 
 
+@settings(deadline=None)
 @given(cells=st.lists(st.text(max_size=5), min_size=1, max_size=3))
 def test_fill_keeps_every_tag(cells: list[str]) -> None:
     """Each entry of a list becomes one tag; only blank entries are refused."""
@@ -219,7 +221,10 @@ def test_fill_leaves_out_an_empty_target_of_a_complex_relation() -> None:
         ("$(name)", "${name}"),
         ("$1", "${1}"),
         ("{0}", "${1} for the first column"),
-        ("#title#", "${title}"),
+        ("#title#", "one such as ${name}"),
+        ("{row.name}", "${name}"),
+        ("$NAME", "${name}"),
+        ("${{name}}", "${name}"),
     ],
 )
 def test_bind_template_names_the_placeholder_meant(tmp_path: Path, name: str, meant: str) -> None:
@@ -227,6 +232,40 @@ def test_bind_template_names_the_placeholder_meant(tmp_path: Path, name: str, me
     with pytest.raises(SourceError) as refusal:
         read_csv(tmp_path, "name;note\nT1;a\n", NOTES.replace("${1}", name))
     assert f"{name!r} is not a placeholder. Write {meant}." in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identifier": target("${1}") | {"domain": {"id": "{{domain}}"}}},
+        {"identifier": {"name": "${1}", "domain": {"name": "{d}", "community": {"name": "C"}}}},
+        {"relations": {COLUMN_OF_TABLE: [target("$(parent)")]}},
+        {"type": {"name": "$type"}},
+    ],
+    ids=["domain ID", "domain", "target", "type"],
+)
+def test_bind_template_refuses_lookalikes_in_names(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """The name of a domain, target or type that looks like a placeholder is refused."""
+    with pytest.raises(SourceError):
+        read_csv(tmp_path, "name;note\nT1;a\n", template(asset("${1}") | change))
+
+
+def test_bind_template_accepts_marks_in_free_texts(tmp_path: Path) -> None:
+    """An attribute may hold braces and signs that are no column's name."""
+    note = {"Note": [{"value": "{draft} $total #a#"}]}
+
+    (record,) = read_csv(tmp_path, "name\nT1\n", template(asset("${1}", attributes=note)))
+
+    assert note == record.command["attributes"]
+
+
+@pytest.mark.parametrize("name", ["NAME", "Name", "nmae"])
+def test_bind_template_names_the_column_meant(tmp_path: Path, name: str) -> None:
+    """A misspelt column is refused with the right one, also in another case."""
+    with pytest.raises(SourceError, match=r"Write \$\{name\} in the template"):
+        read_csv(tmp_path, "name;note\nT1;a\n", template(asset(f"${{{name}}}")))
 
 
 @pytest.mark.parametrize(("name", "meant"), [("Table", "${name}"), ("note", "${note}")])
