@@ -36,6 +36,8 @@ COMMON_TAG: Final = "collibra"
 STEP: Final = "collibra-step"
 STEP_LINES: Final = ("Finished in state", "Task run failed with state")
 """Beginnings of Prefect's lines about the end of a step. The second one has an empty traceback."""
+ENGINE_LINE: Final = "Engine execution exited with unexpected exception"
+"""Prefect's last line about a deployed flow run that failed, above a traceback."""
 MAX_STATE_MESSAGE_LENGTH: Final = 1_000
 """Maximum length of a state message, in characters."""
 API_POLL_SECONDS: Final = 2.0
@@ -80,6 +82,22 @@ def _is_worth_reading(record: logging.LogRecord) -> bool:
     """Whether a log line is not Prefect's own line about a step, which has a line of its own."""
     is_step = getattr(record, "task_name", None) == STEP
     return not (is_step and str(record.msg).startswith(STEP_LINES))
+
+
+def _shorten_expected(record: logging.LogRecord) -> bool:
+    """Replace the traceback of an expected error by its message; keep the line."""
+    error = record.exc_info and record.exc_info[1]
+    if isinstance(error, CollibraError):
+        if record.msg == ENGINE_LINE:
+            record.msg, record.args = str(error), ()
+            record.exc_info = None
+        elif hasattr(record, "task_run_id"):  # its message has the error
+            record.exc_info = None
+    return True
+
+
+for _name in ("flow_runs", "task_runs"):
+    get_logger(_name).addFilter(_shorten_expected)
 
 
 def run_step(name: str, step: Callable[[], Result]) -> Result:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from prefect.blocks.abstract import CredentialsBlock
 from pydantic import ConfigDict
 
 from collibra_tasks.api.client import CollibraClient
 from collibra_tasks.settings import CollibraConnection, CollibraSettings
+
+ACRONYMS: Final = frozenset({"ca", "id", "url"})
+
+
+def _make_title(name: str) -> str:
+    """Return the label of a field in the block form, such as ``Client ID``."""
+    words = [word.upper() if word in ACRONYMS else word for word in name.split("_")]
+    title = " ".join(words)
+    return f"{title[0].upper()}{title[1:]}"
 
 
 class CollibraCredentials(CredentialsBlock, CollibraConnection):
@@ -25,11 +34,16 @@ class CollibraCredentials(CredentialsBlock, CollibraConnection):
         ```
     """
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(
+        hide_input_in_errors=True, field_title_generator=lambda name, _: _make_title(name)
+    )
 
     _block_type_name = "Collibra Credentials"
     _block_type_slug = "collibra-credentials"
-    _description = "URL and credentials of a Collibra environment."
+    _description = (
+        "URL and credentials of a Collibra environment. Choose one way to authenticate and fill in "
+        "its fields; leave those of the other ways empty."
+    )
 
     @classmethod
     def from_settings(cls, settings: CollibraConnection | None = None) -> Self:

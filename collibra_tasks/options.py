@@ -134,10 +134,10 @@ class BatchOptions:
     that case."""
     relations_action: RelationsAction | None = None
     """REPLACE deletes relations that a batch does not list; ADD_OR_IGNORE leaves them. Empty:
-    Collibra's default, REPLACE."""
+    Collibra's default, REPLACE. Documented for JSON batches since 2022."""
     attributes_action: AttributesAction | None = None
     """REPLACE deletes attribute values that a batch does not list; ADD_OR_IGNORE leaves them.
-    Empty: Collibra's default, REPLACE."""
+    Empty: Collibra's default, REPLACE. Documented since 2026; an older version may ignore it."""
 
     def __post_init__(self) -> None:
         """Check the ranges and the choices."""

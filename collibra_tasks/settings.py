@@ -41,8 +41,9 @@ class CollibraConnection(BaseModel):
     )
     auth_type: AuthType = Field(
         default="basic",
-        description="basic: user name and password. bearer: a fixed token (JWT). oauth: client ID "
-        "and client secret, which obtain tokens from Collibra or from an identity provider.",
+        description="Way to authenticate. basic: user name and password. bearer: a fixed token "
+        "(JWT). oauth: client ID and client secret, which obtain tokens from Collibra or from an "
+        "identity provider.",
     )
     username: str = Field(default="", description="User name, for basic.")
     password: SecretStr = Field(default=SecretStr(""), description="Password, for basic.")

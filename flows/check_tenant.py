@@ -36,7 +36,8 @@ def check_tenant(
     check that failed. The flow run fails if one check failed.
 
     Args:
-        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        credentials: Saved block with the URL and the credentials of the Collibra environment. None
+            selected: the block that the deployment names.
         synchronization_id: ID of a synchronization that must exist. Empty: none is checked.
         missing_asset_status_id: UUID of a status that must exist. Default: the packaged status
             "Missing from source". Empty: none is checked.

@@ -17,11 +17,12 @@ from collibra_tasks import (
     publishing_receipt,
     report_or_cancel_job,
     skipped_state,
-    submit_finalization,
-    wait_for_job,
 )
+from collibra_tasks.cycle.finalizing import finalize_cycle
 from collibra_tasks.cycle.forms import StatusId, SynchronizationId
 from collibra_tasks.errors import CollibraError, OverlapError
+from collibra_tasks.finalization.submission import Evidence
+from collibra_tasks.models import FinalizationRequest
 
 
 @flow(
@@ -49,7 +50,8 @@ def finalize_synchronization(
     contain. A finalization cannot be repeated or undone, so the cycle must be complete.
 
     Args:
-        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        credentials: Saved block with the URL and the credentials of the Collibra environment. None
+            selected: the block that the deployment names.
         synchronization_id: ID under which the batches were sent, 1 to 50 characters.
         strategy: Action on missing assets. CHANGE_STATUS gives them the status below;
             REMOVE_RESOURCES deletes them; IGNORE changes nothing.
@@ -77,21 +79,23 @@ def finalize_synchronization(
             missing_asset_status_id=missing_asset_status_id,
             batch_job_ids=batch_job_ids,
         ) as report:
-            job = submit_finalization(
+            finalize_cycle(
                 credentials,
-                synchronization_id,
-                strategy=strategy,
-                missing_asset_status_id=missing_asset_status_id,
-                batch_job_ids=batch_job_ids,
-                replaced_batch_job_ids=replaced_batch_job_ids,
-                allow_unverified_cycle=allow_unverified_cycle,
-                send_notification=send_notification,
+                FinalizationRequest(
+                    synchronization_id,
+                    strategy,
+                    missing_asset_status_id,
+                    send_notification=send_notification,
+                ),
+                Evidence(
+                    batch_job_ids=tuple(batch_job_ids),
+                    replaced_batch_job_ids=tuple(replaced_batch_job_ids),
+                    allow_unverified_cycle=allow_unverified_cycle,
+                ),
+                report,
                 on_overlap=on_overlap,
                 wait_seconds=wait_seconds,
             )
-            report.job_id = job.id
-            follow = wait_for_job.with_options(task_run_name="wait for finalization")
-            report.job = follow(credentials, job.id, wait_seconds=wait_seconds)
     except OverlapError as error:
         is_skipped = on_overlap == OnOverlap.SKIP
         return skipped_state(report.receipt) if is_skipped else failed_state(error)

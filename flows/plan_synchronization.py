@@ -48,7 +48,8 @@ def plan_synchronization(
     synchronize-source would need an approval. Such a plan can be approved with its number.
 
     Args:
-        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        credentials: Saved block with the URL and the credentials of the Collibra environment. None
+            selected: the block that the deployment names.
         synchronization_id: ID of the synchronization, 1 to 50 characters.
         source: Path, pattern such as exports/*.json, URL, or list of them, as seen from the worker.
             Import commands as JSON or JSON lines, or CSV and Excel tables with a template.
@@ -65,7 +66,7 @@ def plan_synchronization(
         evict_before: Value of the same field in the planned cycle.
         storage: Prefect storage block for the contents of cycles, as in the planned cycle.
         reading: Format of the source files.
-        limits: Further limits on missing assets.
+        limits: Further limits on missing assets; approval_seconds has no effect on a plan.
     """
     try:
         plan = plan_cycle(

@@ -15,10 +15,11 @@ from collibra_tasks import (
     publish_inspection,
     publishing_receipt,
     resolve_finalization_record,
-    wait_for_job,
 )
+from collibra_tasks.cycle.finalizing import connect
 from collibra_tasks.cycle.forms import SynchronizationId
 from collibra_tasks.errors import CollibraError
+from collibra_tasks.reporting.following import follow_recorded_job
 
 
 @flow(
@@ -42,7 +43,8 @@ def resolve_finalization(
     record and the jobs that may belong to it, and changes nothing.
 
     Args:
-        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        credentials: Saved block with the URL and the credentials of the Collibra environment. None
+            selected: the block that the deployment names.
         synchronization_id: ID of the synchronization, 1 to 50 characters.
         resolution: Decision. inspect shows the record and changes nothing; adopt_job follows the
             job below as the finalization; not_sent means that Collibra did not receive the request
@@ -83,8 +85,8 @@ def _follow(credentials: CollibraCredentials, entry: LedgerEntry, wait_seconds: 
         missing_asset_status_id=entry.missing_asset_status_id,
     ) as report:
         report.job_id = entry.job_id
-        follow = wait_for_job.with_options(task_run_name="wait for finalization")
-        report.job = follow(credentials, str(entry.job_id), wait_seconds=wait_seconds)
+        session = connect(credentials, entry.synchronization_id, report)
+        follow_recorded_job(session, report, wait_seconds=wait_seconds)
 
 
 def _describe(entry: LedgerEntry | None) -> State[Any]:

@@ -61,7 +61,8 @@ def synchronize_source(
     changes in Collibra. If a batch is not imported completely, the cycle is not finalized.
 
     Args:
-        credentials: Saved block with the URL and the credentials of the Collibra environment.
+        credentials: Saved block with the URL and the credentials of the Collibra environment. None
+            selected: the block that the deployment names.
         synchronization_id: ID of this synchronization, 1 to 50 characters. Use the same ID in every
             cycle: a cycle is compared with the previous one of the same ID.
         source: Path, pattern such as exports/*.json, URL, or list of them, as seen from the worker.

@@ -85,12 +85,13 @@ class BatchSending(_Group):
     relations_action: RelationsAction | None = Field(
         default=_BATCHES.relations_action,
         description="REPLACE deletes relations that a batch does not list; ADD_OR_IGNORE leaves "
-        "them unchanged. None: Collibra's default, REPLACE.",
+        "them unchanged. None: Collibra's default, REPLACE. Documented for JSON since 2022.",
     )
     attributes_action: AttributesAction | None = Field(
         default=_BATCHES.attributes_action,
         description="REPLACE deletes attribute values that a batch does not list; ADD_OR_IGNORE "
-        "leaves them unchanged. None: Collibra's default, REPLACE.",
+        "leaves them unchanged. None: Collibra's default, REPLACE. Documented since 2026; an older "
+        "version may ignore it.",
     )
     evict_before: bool = Field(
         default=_CYCLE.evict_before,

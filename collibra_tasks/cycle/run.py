@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -20,13 +20,12 @@ from collibra_tasks.errors import CollibraError
 from collibra_tasks.finalization.last_finalization import close_finalization
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.tasks import open_session
-from collibra_tasks.jobs.polling import wait_for_job
-from collibra_tasks.jobs.results import fetch_job_error
 from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.plans import ShownPlans
 from collibra_tasks.ledger.variable_store import ImportSlots
-from collibra_tasks.models import FinalizationRequest, Job
+from collibra_tasks.models import FinalizationRequest
 from collibra_tasks.options import CycleOptions
+from collibra_tasks.reporting.following import follow_finalization, progress_key
 from collibra_tasks.reporting.progress import ProgressArtifact, show_failed_commands
 from collibra_tasks.reporting.run_report import RunReport
 from collibra_tasks.sources.opening import SourceLike, open_source
@@ -81,15 +80,23 @@ def run_cycle(
             report.batch_job_ids = cycle.batch_job_ids
             report.plan = cycle.plan
     report.job_id = job.id
-    follow = partial(_follow, session, job.id, options.wait_seconds, progress)
-    report.job = run_step("wait for finalization", follow)
+    report.job = follow_finalization(session, job.id, progress, wait_seconds=options.wait_seconds)
     close_finalization(session, report.job)
     close_cycle(session)
 
 
 def _show_progress(session: Session) -> ProgressArtifact:
-    names = (session.environment.key, session.synchronization_id)
-    return ProgressArtifact(resource_name("progress", *names))
+    return ProgressArtifact(progress_key(session), count_previous=partial(_count_previous, session))
+
+
+def _count_previous(session: Session) -> int | None:
+    """Return the number of commands in the previous cycle; ``None`` if it is unknown."""
+    with suppress(CollibraError):
+        newest = session.ledger.newest()
+        name = newest.manifest if newest else None
+        manifest = session.storage.read_manifest(name) if name else None
+        return manifest.asset_count + manifest.other_count if manifest else None
+    return None
 
 
 @contextmanager
@@ -104,30 +111,6 @@ def _read_source(
         session.log(describe_source(content.summary))
         progress.begin_upload(content.summary.command_count)
         yield content
-
-
-def _follow(session: Session, job_id: str, wait_seconds: float, progress: ProgressArtifact) -> Job:
-    """Wait until the finalization job has ended with full success, and Prefect is available."""
-    try:
-        job = wait_for_job(
-            session.client.get_job,
-            job_id,
-            wait_seconds=wait_seconds,
-            timing=session.timing,
-            clock=session.clock,
-            log=session.log,
-            name="the finalization",
-            watch=progress.show_finalization,
-        )
-        if error := fetch_job_error(session.client, job):
-            raise error
-    except CollibraError:
-        # The Prefect API may be down after a long wait; the error is reported when it is back. A
-        # cancellation is no CollibraError and does not wait.
-        session.await_store()
-        raise
-    session.await_store()
-    return job
 
 
 def _create_cycle(

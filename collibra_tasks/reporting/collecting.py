@@ -11,7 +11,7 @@ from collibra_tasks.finalization.session import Session
 from collibra_tasks.jobs.results import fetch_results
 from collibra_tasks.ledger.entry import LedgerEntry, Phase
 from collibra_tasks.models import FinalizationStrategy
-from collibra_tasks.reporting.receipts import Receipt, complete_receipt
+from collibra_tasks.reporting.receipts import Receipt, complete_receipt, describe_left_job
 
 
 def collect_facts(receipt: Receipt, session: Session) -> Receipt:
@@ -52,7 +52,9 @@ def _add_ledger(receipt: Receipt, session: Session) -> Receipt:
         # A flow run records its entry before the request, so without one it has sent nothing.
         is_certain = receipt.stopped and session.flow_run.id is not None
         return replace(receipt, not_sent=receipt.not_sent or is_certain)
-    return replace(receipt, not_sent=False, job_id=entry.job_id)
+    left = describe_left_job(entry.job_id) if receipt.stopped and entry.job_id else None
+    notes = (*receipt.notes, left) if left else receipt.notes
+    return replace(receipt, not_sent=False, job_id=entry.job_id, notes=notes)
 
 
 def _was_sent_by(entry: LedgerEntry, flow_run_id: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -19,8 +20,12 @@ from collibra_tasks.models import Job
 from collibra_tasks.wording import count_of
 
 MAX_SHOWN_COMMANDS: Final = 1_000
+READING_PERCENT: Final = 20.0
+"""Value of the bar when the source was read."""
 UPLOAD_PERCENT: Final = 90.0
-"""Part of the bar that the batches fill; the finalization fills the rest."""
+"""Value of the bar when all batches were imported; the finalization fills the rest."""
+HALF_READ_RECORDS: Final = 50_000
+"""Number of records that fill half of the reading's part of the bar, if the total is unknown."""
 MIN_SECONDS_BETWEEN_UPDATES: Final = 2.0
 
 _log = logging.getLogger(__name__)
@@ -28,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 class ProgressArtifact:
     """Progress of a cycle, as the Prefect UI shows it: reading, batches, finalization.
+
+    The number of records in a source is known only at its end. The previous cycle is the measure;
+    without one, the bar approaches the end of the reading and does not reach it.
 
     Example:
         ```python
@@ -39,27 +47,45 @@ class ProgressArtifact:
         ```
     """
 
-    def __init__(self, key: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        description: str = "Reading the source.",
+        count_previous: Callable[[], int | None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Create the artifact.
 
         Args:
             key: Key of the artifact.
+            description: First description.
+            count_previous: Function that returns the number of commands in the previous cycle, or
+                ``None``; called once, and only for a source that is read for seconds.
             monotonic: Clock of the rate, in seconds.
         """
         self._total, self._monotonic, self._start = 0, monotonic, monotonic()
-        self._updated, self._shown = self._start, ""
+        self._updated, self._shown, self._percent = self._start, "", 0.0
+        self._count_previous: Callable[[], int | None] = cache(count_previous)
+        self._before_finalization: float | None = None
         self._artifact_id: UUID | None = None
         try:
             self._artifact_id = cast(
-                "UUID", create_progress_artifact(0.0, key=key, description="Reading the source.")
+                "UUID", create_progress_artifact(0.0, key=key, description=description)
             )
         except Exception:  # noqa: BLE001 - the Prefect API may be down; the cycle continues
             _log.debug("Progress artifact %s not created.", key, exc_info=True)
 
     def show_reading(self, records: int) -> None:
         """Show how many records of the source were read; not more often than every two seconds."""
-        if self._monotonic() - self._updated >= MIN_SECONDS_BETWEEN_UPDATES:
-            self._show(0.0, f"Reading the source: {count_of(records, 'record')} so far.")
+        if self._monotonic() - self._updated < MIN_SECONDS_BETWEEN_UPDATES:
+            return
+        previous = self._count_previous()
+        # A table repeats its domains in each row, so it may have more records than commands.
+        share = records / (previous or records + HALF_READ_RECORDS)
+        measure = f"; the previous cycle had {count_of(previous, 'command')}" if previous else ""
+        text = f"Reading the source: {count_of(records, 'record')} so far{measure}."
+        self._show(round(READING_PERCENT * min(share, 1.0), 1), text)
 
     def begin_upload(self, total: int) -> None:
         """Show that the source was read.
@@ -68,7 +94,8 @@ class ProgressArtifact:
             total: Number of commands in the cycle, 0 or more.
         """
         self._total, self._start = total, self._monotonic()
-        self._show(0.0, f"Source read: {count_of(total, 'command')}. No batch sent yet.")
+        text = f"Source read: {count_of(total, 'command')}. No batch sent yet."
+        self._show(READING_PERCENT, text)
 
     def update(self, *, sent: int, done: int, failed: int, commands: int) -> None:
         """Show the progress of the upload.
@@ -79,14 +106,18 @@ class ProgressArtifact:
             failed: Number of failed batches.
             commands: Number of imported commands.
         """
-        percent = min(UPLOAD_PERCENT, round(UPLOAD_PERCENT * commands / max(self._total, 1), 1))
+        share = min(1.0, commands / max(self._total, 1))
+        percent = round(READING_PERCENT + (UPLOAD_PERCENT - READING_PERCENT) * share, 1)
         batches = f"Batches: {sent:,} sent, {done:,} imported, {failed:,} failed."
         self._show(percent, f"{batches} {self._rate(commands)}")
 
     def show_finalization(self, job: Job) -> None:
-        """Show the state of the finalization job."""
+        """Show the state of the finalization job, which fills the rest of the bar."""
+        if self._before_finalization is None:
+            self._before_finalization = self._percent
         share = 100.0 if job.ended else min(99.0, job.progress_percentage or 0.0)
-        percent = round(UPLOAD_PERCENT + (100 - UPLOAD_PERCENT) * share / 100, 1)
+        start = self._before_finalization
+        percent = round(start + (100 - start) * share / 100, 1)
         self._show(percent, f"Finalization: job {job.id} {describe_state(job)}.")
 
     def finish(self, description: str) -> None:
@@ -96,7 +127,7 @@ class ProgressArtifact:
     def _show(self, percent: float, description: str) -> None:
         if self._artifact_id is None or description == self._shown:
             return
-        self._updated, self._shown = self._monotonic(), description
+        self._updated, self._shown, self._percent = self._monotonic(), description, percent
         try:
             update_progress_artifact(self._artifact_id, percent, description=description)
         except Exception:  # noqa: BLE001 - as above

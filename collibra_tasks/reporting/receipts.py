@@ -172,8 +172,13 @@ def _describe_stop(error: BaseException, job_id: str | None) -> str:
     message = f"The flow run was stopped ({type(error).__name__})."
     if job_id is None:
         return f"{message} Run the flow again to continue."
+    return f"{message} {describe_left_job(job_id)}"
+
+
+def describe_left_job(job_id: str) -> str:
+    """Return what a stopped flow run leaves in Collibra, and the next step."""
     return (
-        f"{message} Finalization job {job_id} continues in Collibra unless it is cancelled there. "
+        f"Finalization job {job_id} continues in Collibra unless it is cancelled there. "
         "Run the flow again to follow it; the request is not sent a second time."
     )
 

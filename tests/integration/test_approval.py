@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.support.flow_runs import artifact_of, newest_flow_run, tables, until
+from tests.support.flow_runs import artifact_of, newest_flow_run, read_events, tables, until
 from tests.support.prefect_server import api_client
 
 Cycle = Callable[..., Any]
@@ -24,7 +24,10 @@ def test_approval_of_a_large_removal(
     monkeypatch: pytest.MonkeyPatch,
     number: int,
 ) -> None:
-    """The number of the plan and a reason finalize the cycle; any other number refuses it."""
+    """The number of the plan and a reason finalize the cycle; any other number refuses it.
+
+    The event *waiting-for-approval* has the number and the counts of the plan.
+    """
     from collibra_tasks.cycle import approval
 
     monkeypatch.setattr(approval, "POLL_SECONDS", 0.2)
@@ -45,6 +48,13 @@ def test_approval_of_a_large_removal(
     assert approved == state.is_completed(), state.message
     assert 1 + approved == tenant.finalizations
     assert approved == ("a schema was dropped" in artifact_of(tenant, "receipt")["data"])
+    until(lambda: len(read_events(flow_run.id)) == 2, 30, lambda: read_events(flow_run.id))
+    waiting, ended = read_events(flow_run.id)
+    assert "collibra.synchronization.waiting-for-approval" == waiting["event"]
+    assert "collibra.synchronization.nightly" == waiting["resource"]["prefect.resource.id"]
+    counts = {"number": 10, "missing_count": 10, "asset_count": 10, "new_count": 0}
+    assert counts == {name: waiting["payload"][name] for name in counts}
+    assert ended["event"].endswith(".finalized" if approved else ".refused")
 
 
 def test_approval_of_one_of_two_synchronizations(

@@ -7,14 +7,23 @@ from typing import Any
 
 import pytest
 
-from collibra_tasks.errors import JobTimedOutError, OutcomeUnknownError, OverlapError
+from collibra_tasks.errors import (
+    FinalizationRefusedError,
+    JobIncompleteError,
+    JobTimedOutError,
+    NotSentError,
+    OutcomeUnknownError,
+    OverlapError,
+)
 from collibra_tasks.sandbox import Sandbox
 from tests.support.flow_runs import (
     artifact_of,
     import_tables,
+    log_lines,
     newest_entry,
     newest_flow_run,
     save_credentials,
+    table,
 )
 
 Cycle = Callable[..., Any]
@@ -43,6 +52,54 @@ def test_finalize_with_evidence(finalize: Cycle, tenant: Sandbox) -> None:
     text = artifact_of(tenant, "receipt")["data"]
     assert all(each in text for each in (tenant.jobs[-1].id, tenant.url, tenant.username))
     assert 1 == tenant.finalizations
+    progress = artifact_of(tenant, "progress")
+    assert 100.0 == progress["data"]
+    assert f"Finalization: job {tenant.jobs[-1].id} COMPLETED" in progress["description"]
+
+
+def test_finalize_uses_one_client(
+    finalize: Cycle, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One client finalizes, waits and reads the receipt; a lost connection is tried again."""
+    from collibra_tasks import CollibraCredentials
+
+    clients: list[Any] = []
+    get_client = CollibraCredentials.get_client
+
+    def connect(credentials: CollibraCredentials) -> Any:
+        clients.append(credentials)
+        if len(clients) == 1:
+            raise NotSentError("Collibra was not reached.")
+        return get_client(credentials)
+
+    monkeypatch.setattr(CollibraCredentials, "get_client", connect)
+
+    state = finalize(import_tables(tenant, 3))
+
+    assert state.is_completed(), state.message
+    assert 2 == len(clients)
+    log = "\n".join(log_lines(state.state_details.flow_run_id))
+    assert "Collibra was not reached. Trying again at " in log
+
+
+def test_seven_failed_commands(finalize: Cycle, tenant: Sandbox) -> None:
+    """A finalization with seven failed commands says 7 and names the first asset."""
+    errors = [
+        {
+            "errorMessage": f"Asset {number} is locked.",
+            "command": {"indices": [number], "identifier": f"Sales > table_{number:03}"},
+        }
+        for number in range(7)
+    ]
+    tenant.end_jobs_as("COMPLETED", "COMPLETED_WITH_ERROR", errors=errors)
+
+    state = finalize(import_tables(tenant, 3))
+
+    assert state.is_failed()
+    assert "7 commands failed; first: Sales > table_000: Asset 0 is locked." in state.message
+    assert tenant.jobs[-1].id in state.message
+    assert "exception" not in state.message.lower()
+    assert "Traceback" not in "\n".join(log_lines(state.state_details.flow_run_id))
 
 
 def test_lost_response_is_found(finalize: Cycle, tenant: Sandbox) -> None:
@@ -120,6 +177,7 @@ def test_refusal_sends_nothing(finalize: Cycle, tenant: Sandbox) -> None:
 
     assert state.is_failed()
     assert "exception" not in state.message.lower()
+    assert "Traceback" not in "\n".join(log_lines(state.state_details.flow_run_id))
     assert [] == tenant.finalization_requests
 
 
@@ -176,6 +234,34 @@ def test_retried_flow_follows_the_job(credentials: Any, tenant: Sandbox) -> None
     assert 1 == tenant.finalizations
 
 
+def test_public_tasks_log_no_traceback(credentials: Any, tenant: Sandbox) -> None:
+    """In a flow of a user, the public tasks raise, and log their errors in one line."""
+    from prefect import flow
+
+    from collibra_tasks import submit_finalization, wait_for_job
+
+    job_id = tenant.import_by_hand("nightly", [table("odd", status={"name": "No such status"})]).id
+    caught: list[Exception] = []
+
+    @flow
+    def caller() -> None:
+        try:
+            wait_for_job(credentials, job_id, wait_seconds=20)
+        except JobIncompleteError as error:
+            caught.append(error)
+        try:
+            submit_finalization(credentials, "nightly", strategy="IGNORE", batch_job_ids=[job_id])
+        except FinalizationRefusedError as error:
+            caught.append(error)
+
+    state: Any = caller(return_state=True)
+
+    assert 2 == len(caught)
+    log = "\n".join(log_lines(state.state_details.flow_run_id))
+    assert f"Task run failed with exception: JobIncompleteError('Job {job_id} " in log
+    assert "Traceback" not in log
+
+
 def test_finalization_by_another_run_between_two_reads(
     credentials: Any, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +296,6 @@ def test_second_unverified_finalization_of_one_caller(credentials: Any, tenant: 
     """A caller that starts the flow twice without evidence is refused the second time."""
     from prefect import flow
 
-    from collibra_tasks.errors import FinalizationRefusedError
     from flows.finalize_synchronization import finalize_synchronization
 
     import_tables(tenant, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,13 @@ import pytest
 
 from collibra_tasks.ledger.identity import normalize_environment, resource_name
 from collibra_tasks.sandbox import Sandbox
-from tests.support.flow_runs import artifact_of, log_lines, newest_flow_run, write_tables
+from tests.support.flow_runs import (
+    artifact_of,
+    log_lines,
+    newest_flow_run,
+    tables,
+    write_tables,
+)
 from tests.support.prefect_server import latest_artifact
 
 Cycle = Callable[..., Any]
@@ -39,6 +45,42 @@ def test_plan_synchronization_shows_reasons(
     artifact = artifact_of(tenant, "plan")["data"]
     assert "accept_missing_count=10" in artifact
     assert "table_019" in artifact
+
+
+def test_progress_moves_while_reading(
+    credentials: Any, tenant: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bar moves with the records, and a previous cycle is its measure."""
+    from prefect import flow
+
+    from collibra_tasks import plan_cycle, synchronize
+    from collibra_tasks.reporting import progress
+
+    monkeypatch.setattr(progress, "MIN_SECONDS_BETWEEN_UPDATES", 0)
+    shown: list[tuple[float, str]] = []
+
+    def read_tables() -> Iterator[dict[str, Any]]:
+        for number, command in enumerate(tables(3_000)):
+            if number in {1_500, 2_500}:
+                artifact = artifact_of(tenant, "progress")
+                shown.append((artifact["data"], artifact["description"]))
+            yield command
+
+    @flow
+    def read_twice() -> None:
+        plan_cycle(credentials, "nightly", read_tables())
+        synchronize(credentials, "nightly", tables(4_000))
+        plan_cycle(credentials, "nightly", read_tables())
+
+    read_twice()
+
+    measure = "so far; the previous cycle had 4,000 commands."
+    assert [
+        (0.4, "Reading the source: 1,000 records so far."),
+        (0.8, "Reading the source: 2,000 records so far."),
+        (5.0, f"Reading the source: 1,000 records {measure}"),
+        (10.0, f"Reading the source: 2,000 records {measure}"),
+    ] == shown
 
 
 def test_failed_plan_emits_failed(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from tests.support.prefect_server import BUSY_DATABASE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Response
@@ -21,9 +23,19 @@ FLAGS = [
     "--disable-sync",
 ]
 TIMEOUT_MILLISECONDS = 60_000
+MAX_ATTEMPTS = 10
 SETTLE_MILLISECONDS = 2_000  # graphs of the UI are drawn step by step
 PICTURES = os.environ.get("COLLIBRA_SCREENSHOTS", "")
 """Folder for pictures of the documentation; empty: none are taken."""
+
+
+def repeat_while_busy(send: Callable[[], Response]) -> Response:
+    """Repeat a request while SQLite is busy (503), as an operator does; fail after ten times."""
+    for _ in range(MAX_ATTEMPTS):
+        response = send()
+        if response.status != BUSY_DATABASE:
+            return response
+    raise AssertionError(f"{response.url}: the database was busy {MAX_ATTEMPTS} times")
 
 
 class PrefectPages:

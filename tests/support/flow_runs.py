@@ -112,6 +112,28 @@ def log_lines(flow_run_id: Any) -> list[str]:
     return [row["message"] for row in rows]
 
 
+def read_events(flow_run_id: Any) -> list[dict[str, Any]]:
+    """Return our events of a flow run as the server stores them, oldest first."""
+    from prefect.client.orchestration import get_client
+    from prefect.events.worker import EventsWorker
+
+    from collibra_tasks.reporting.events import EVENT_PREFIX
+
+    EventsWorker.instance().wait_until_empty()
+    query = {
+        "filter": {
+            "event": {"prefix": [f"{EVENT_PREFIX}."]},
+            "related": {"id": [f"prefect.flow-run.{flow_run_id}"]},
+            "order": "ASC",
+        }
+    }
+    with get_client(sync_client=True) as client:
+        events: list[dict[str, Any]] = client.request("POST", "/events/filter", json=query).json()[
+            "events"
+        ]
+    return events
+
+
 def task_run_names(flow_run_id: Any) -> list[str]:
     """Return the names of the task runs of a flow run, in the order of their starts."""
     from prefect.client.orchestration import get_client

@@ -50,12 +50,31 @@ class Pool:
         self.started: list[str] = []
 
     def deploy(self, folder: Path) -> None:
-        """Deploy the shipped file; only the name of the work pool differs."""
+        """Deploy the shipped file; only the name of the work pool differs.
+
+        Deployments that this server has already move to the new pool, without a process.
+        """
+        if deployed := self._find_deployments():
+            self._move(deployed)
+            return
         shipped = (ROOT / "deployments" / "prefect.yaml").read_text()
         file = folder / f"{self.name}.yaml"
         file.write_text(shipped.replace("name: collibra\n", f"name: {self.name}\n"))
         run_prefect(self.environment, "work-pool", "create", "--type", "process", self.name)
         run_prefect(self.environment, "deploy", "--prefect-file", str(file), "--all")
+
+    def _find_deployments(self) -> list[dict[str, Any]]:
+        query = {"deployments": {"name": {"any_": list(FLOWS)}}}
+        found = self.api.post("/deployments/filter", json=query).raise_for_status().json()
+        return cast("list[dict[str, Any]]", found)
+
+    def _move(self, deployed: list[dict[str, Any]]) -> None:
+        first = self.api.get(f"/work_pools/{deployed[0]['work_pool_name']}").raise_for_status()
+        copied = {name: first.json()[name] for name in ("type", "base_job_template")}
+        self.api.post("/work_pools/", json={"name": self.name, **copied}).raise_for_status()
+        for each in deployed:
+            change = {"work_pool_name": self.name}
+            self.api.patch(f"/deployments/{each['id']}", json=change).raise_for_status()
 
     def worker(self, logs: Path, name: str, limit: int = 4) -> PrefectProcess:
         """Return a worker process that is not started yet."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.support.browser import PrefectPages
+from tests.support.browser import PrefectPages, repeat_while_busy
 from tests.support.flow_runs import save_credentials, write_tables
 from tests.support.pool import ENDED, Pool
-from tests.support.prefect_server import BUSY_DATABASE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Response
@@ -43,9 +42,7 @@ def pages(pool: Pool, credentials: dict[str, Any]) -> Iterator[PrefectPages]:
 
 def submit_form(pool: Pool, pages: PrefectPages, source: str, picture: str = "") -> str:
     """Fill in the source in the run form, and submit it; return the ID of the flow run."""
-    # While SQLite is busy the server responds 503, and an operator submits again.
-    while (response := _submit(pool, pages, source, picture)).status == BUSY_DATABASE:
-        pass
+    response = repeat_while_busy(lambda: _submit(pool, pages, source, picture))
     created: dict[str, Any] = response.json()
     assert response.ok, created
     pool.started.append(created["id"])
@@ -122,8 +119,7 @@ def test_refused_run_is_understood_and_approved(
     form.locator("textarea, input:not([type=number])").last.fill("A schema was dropped.")
     pages.take_picture("approval")
     resume = form.get_by_role("button", name="Resume")
-    while pages.click(resume, "/resume").status == BUSY_DATABASE:
-        pass
+    repeat_while_busy(lambda: pages.click(resume, "/resume"))
 
     assert "COMPLETED" == pool.wait(run)["type"]
     pages.show_run(run, "Details")

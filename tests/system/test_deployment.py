@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from collibra_tasks.sandbox import Sandbox
-from tests.support.flow_runs import artifact_of, import_tables, save_credentials, write_tables
+from tests.support.flow_runs import (
+    artifact_of,
+    import_tables,
+    read_events,
+    save_credentials,
+    until,
+    write_tables,
+)
 from tests.support.pool import ENDED, FLOWS, Pool
 
 pytestmark = pytest.mark.slow
@@ -63,7 +70,11 @@ def test_each_deployment_runs(pool: Pool, tenant: Sandbox, tmp_path: Path) -> No
 def test_approval_of_a_suspended_run(
     pool: Pool, tenant: Sandbox, tmp_path: Path, number: int
 ) -> None:
-    """A deployed run is suspended; the plan's number finalizes, another number refuses."""
+    """A deployed run is suspended; the plan's number finalizes, another number refuses.
+
+    Its events are related to the flow run and to the deployment. The last line of the refused run
+    is its sentence.
+    """
     source = tmp_path / "export.json"
     parameters: dict[str, Any] = {
         "credentials": save_credentials(tenant, "approval"),
@@ -87,3 +98,10 @@ def test_approval_of_a_suspended_run(
     assert 1 + approved == tenant.finalizations
     text = artifact_of(tenant, "receipt", "approved")["data"]
     assert approved == ("a schema was dropped" in text)
+    assert approved or pool.log(run).endswith(f"\n{state['message']}"), pool.log(run)
+    until(lambda: len(read_events(run)) == 2, 30, lambda: read_events(run))
+    kinds = ["waiting-for-approval", "finalized" if approved else "refused"]
+    deployment = f"prefect.deployment.{pool.deployment('synchronize-source')['id']}"
+    for kind, event in zip(kinds, read_events(run), strict=True):
+        assert f"collibra.synchronization.{kind}" == event["event"]
+        assert deployment in [each["prefect.resource.id"] for each in event["related"]]

@@ -135,23 +135,36 @@ def test_termination_during_the_request(pool: Pool, tenant: Sandbox) -> None:
 
 @pytest.mark.parametrize("on_cancel", ["leave", "cancel_job"])
 def test_cancelled_run_reports_its_job(pool: Pool, tenant: Sandbox, on_cancel: str) -> None:
-    """Log and artifact of a cancelled flow run name its job, which is stopped only on request."""
+    """Log and artifact of a cancelled flow run name its job, which is stopped only on request.
+
+    A job that was left is followed by the next flow run.
+    """
     tenant.stall_jobs()
     save_credentials(tenant, "cancelled")
-    run = pool.start(
-        FLOW,
+    parameters = {
         # As in the shipped file; the form of the UI refers to the block by its ID.
-        credentials={"$ref": {"block_document_slug": "collibra-credentials/cancelled"}},
-        synchronization_id="nightly",
-        batch_job_ids=[import_tables(tenant, 3)],
-        on_cancel=on_cancel,
-    )
+        "credentials": {"$ref": {"block_document_slug": "collibra-credentials/cancelled"}},
+        "synchronization_id": "nightly",
+        "batch_job_ids": [import_tables(tenant, 3)],
+        "on_cancel": on_cancel,
+    }
+    run = pool.start(FLOW, **parameters)
     until(lambda: (entry := newest_entry(tenant)) is not None and entry.phase == Phase.SENT)
     job = tenant.jobs[-1]
 
     pool.set_state(run, "CANCELLING", force=False)
     pool.wait(run, {"CANCELLED"})
 
-    until(lambda: any(job.id in text and "cancelled" in text for text in pool.artifacts(run)), 30)
+    def is_reported() -> bool:
+        texts = map(str, pool.artifacts(run))  # the progress is a number
+        return any(job.id in text and "cancelled" in text for text in texts)
+
+    until(is_reported, 30)
     until(lambda: job.id in pool.log(run), 30)
     assert (on_cancel == "cancel_job") == (tenant.jobs[-1].state == "DELETED")
+    if on_cancel == "leave":
+        tenant.finish_jobs()
+        state = pool.wait(pool.start(FLOW, **parameters))
+        assert "COMPLETED" == state["type"], state
+        assert job.id in state["message"]
+    assert 1 == tenant.finalizations

@@ -1,6 +1,7 @@
 """Promises of Prefect's part, with a stand-in for Prefect's API client."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.exceptions import ObjectNotFound
+from prefect.logging import get_logger
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from collibra_tasks import _prefect
@@ -280,3 +282,44 @@ def test_task_options_use_no_cache() -> None:
         assert NO_CACHE is options["cache_policy"]
         assert not asyncio.iscoroutinefunction(options["retry_condition_fn"])
         assert options["retries"] == len(options["retry_delay_seconds"])
+
+
+def filter_line(logger_name: str, message: str, **extra: object) -> logging.LogRecord:
+    """Return Prefect's line about an expected error, as the handlers of its logger get it."""
+    error = FinalizationRefusedError("Not finalized. Run again.")
+    logger = get_logger(logger_name)
+    record = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        "engine.py",
+        1,
+        message,
+        (),
+        (type(error), error, None),
+        extra=extra,
+    )
+    assert logger.filter(record)
+    return record
+
+
+def test_last_line_of_a_failed_run_is_the_sentence() -> None:
+    """The last line of a deployed run is the sentence of the error, in place of a traceback."""
+    record = filter_line("flow_runs", "Engine execution exited with unexpected exception")
+
+    assert "Not finalized. Run again." == record.getMessage()
+    assert record.exc_info is None
+
+
+def test_failed_public_task_has_no_traceback() -> None:
+    """The line of Prefect about a failed task keeps its text and loses its traceback."""
+    record = filter_line("task_runs", "Task run failed", task_run_id="1")
+
+    assert "Task run failed" == record.getMessage()
+    assert record.exc_info is None
+
+
+def test_error_in_the_flow_of_a_user_keeps_its_traceback() -> None:
+    """The traceback that shows the line in a user's own flow stays."""
+    record = filter_line("flow_runs", "Encountered exception during execution")
+
+    assert record.exc_info is not None

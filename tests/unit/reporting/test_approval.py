@@ -155,11 +155,11 @@ def test_progress_describes_reading_batches_and_finalization(
     artifact.show_finalization(Job(id="j", state="COMPLETED", result="SUCCESS"))
 
     assert [
-        (0.0, "Reading the source: 2,000 records so far."),
-        (0.0, "Source read: 2,000 commands. No batch sent yet."),
+        (0.8, "Reading the source: 2,000 records so far."),
+        (20.0, "Source read: 2,000 commands. No batch sent yet."),
     ] == shown[:2]
     assert (
-        22.5,
+        37.5,
         (
             "Batches: 2 sent, 1 imported, 0 failed. Commands: 500 of 2,000, 50 per second, "
             "about 30 s remaining."

@@ -148,10 +148,11 @@ def test_collect_facts_keeps_known_state_if_job_is_unreadable() -> None:
 @pytest.mark.parametrize("phase", [Phase.SENT, Phase.ENDED])
 def test_collect_facts_finds_job_of_stopped_flow_run(phase: Phase) -> None:
     """A flow run that stopped before it learned of its job gets the job from the ledger."""
-    receipt = collect(World(ledger=Ledger(entry_of(phase))), not_sent=True)
+    receipt = collect(World(ledger=Ledger(entry_of(phase))), not_sent=True, stopped=True)
 
     assert "j1" == receipt.job_id
     assert not receipt.not_sent
+    assert receipt.notes[-1].startswith("Finalization job j1 continues in Collibra")
 
 
 def test_collect_facts_of_intended_request_is_unknown() -> None:
