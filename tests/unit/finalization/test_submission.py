@@ -341,6 +341,24 @@ def test_send_finalization_frozen_while_resolved(world: FinalizationWorld) -> No
     assert world.finalize(batch).succeeded
 
 
+def test_send_finalization_after_a_person_adopted_a_job(world: FinalizationWorld) -> None:
+    """A process whose flow run counted as ended sends nothing after a decision by a person."""
+    batch, run = world.batch(), world.new_run()
+    before = world.sent
+
+    def freeze(operation: str, _name: str) -> None:
+        if operation == "create" and world.newest_is_intent():
+            world.store.clear_hooks()
+            world.ended_runs.add(run.id)
+            world.resolve("adopt_job", job_id=world.curl())
+
+    world.store.hooks["after"] = freeze
+    with pytest.raises(FinalizationRefusedError, match="resolved by a person"):
+        world.finalize(batch, run=run)
+
+    assert before == world.sent
+
+
 def test_send_finalization_frozen_while_taken_over(world: FinalizationWorld) -> None:
     """A process that wakes up after another flow run finalized sends nothing."""
     batch, done = world.batch(), []
