@@ -51,8 +51,14 @@ def _retry_read(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool
 
 
 def _retry_write(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    # After a 429 retry_while_busy waits as requested; Prefect's fixed delays would be too short.
-    error = _read_error(state)
+    return may_retry_write(_read_error(state))
+
+
+def may_retry_write(error: BaseException) -> bool:
+    """Whether a step that changes Collibra may be repeated after Prefect's fixed delays.
+
+    After a 429 the step itself has waited as requested; the fixed delays would be too short.
+    """
     return not isinstance(error, BusyError) and may_retry(error, write=True)
 
 

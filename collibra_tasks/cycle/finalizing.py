@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from collibra_tasks._prefect import run_step
+from collibra_tasks._prefect import may_retry_write, run_step
 from collibra_tasks.blocks import CollibraCredentials
-from collibra_tasks.errors import BusyError, CollibraError, may_retry
+from collibra_tasks.errors import CollibraError
 from collibra_tasks.finalization.finalizer import Finalizer
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.finalization.submission import Evidence
@@ -61,15 +61,14 @@ def connect(
     return report.session or report.connect(open_session(credentials, synchronization_id))
 
 
-def _retry(submit: Callable[[], Job], sleep: Callable[[float], None] = time.sleep) -> Job:
+def _retry(submit: Callable[[], Job]) -> Job:
     """Submit, and repeat it as the task does after a request that never reached Collibra."""
     for delay in submit_finalization.retry_delay_seconds:
         try:
             return submit()
         except CollibraError as error:
-            # A busy Collibra names its own pause, and retry_while_busy has waited for it.
-            if isinstance(error, BusyError) or not may_retry(error, write=True):
+            if not may_retry_write(error):
                 raise
             find_log()(f"{error} Trying again at {clock_time(delay, time.time())}.")
-            sleep(delay)
+            time.sleep(delay)
     return submit()

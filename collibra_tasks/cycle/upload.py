@@ -20,7 +20,7 @@ from collibra_tasks.errors import (
     OutcomeUnknownError,
 )
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.jobs.polling import error_for_job, retry_while_busy, wait_for_job
+from collibra_tasks.jobs.polling import error_for_job, retry_while_busy
 from collibra_tasks.jobs.results import count_failed_commands, fetch_results, shorten_failure
 from collibra_tasks.ledger.checkpoint import Checkpoint, SentBatch
 from collibra_tasks.models import Job, Upload
@@ -143,14 +143,8 @@ class BatchUploader:
     def _finish(self, sent: _Sent) -> None:
         session, batch = self.session, sent.batch
         with session.naming_way_out(sent.job_id):
-            job = wait_for_job(
-                session.client.get_job,
-                sent.job_id,
-                wait_seconds=self.wait_seconds,
-                timing=session.timing,
-                clock=session.clock,
-                log=session.log,
-                name=self._name(batch),
+            job = session.follow_job(
+                sent.job_id, wait_seconds=self.wait_seconds, name=self._name(batch)
             )
         seconds = session.clock.monotonic() - sent.started
         session.log(describe_batch(self._name(batch), batch, job, seconds))

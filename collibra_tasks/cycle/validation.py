@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from collibra_tasks.errors import JobError
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.jobs.polling import describe_state, wait_for_job
+from collibra_tasks.jobs.polling import describe_state
 from collibra_tasks.jobs.results import count_failed_commands, fetch_job_error
 from collibra_tasks.models import Upload
 from collibra_tasks.options import MAX_COMMANDS_PER_BATCH
@@ -63,15 +63,7 @@ def _validate(session: Session, batch: Batch, wait_seconds: float) -> Iterator[s
     submitted = session.client.submit_validation(upload)
     session.ledger.explain_validation(submitted.id)
     session.log(f"Validation of {count_of(batch.command_count, 'command')}: job {submitted.id}.")
-    job = wait_for_job(
-        session.client.get_job,
-        submitted.id,
-        wait_seconds=wait_seconds,
-        timing=session.timing,
-        clock=session.clock,
-        log=session.log,
-        name="the validation",
-    )
+    job = session.follow_job(submitted.id, wait_seconds=wait_seconds, name="the validation")
     session.log(f"Validation: job {submitted.id} ended as {describe_state(job)}.")
     if error := fetch_job_error(session.client, job):
         yield _describe(batch, error)

@@ -106,16 +106,29 @@ class Session:
         end = clock_time(wait_seconds, self.clock.time())
         self.log(f"Waiting for job {job_id} until {end} at the latest: {reason}.")
         with self.naming_way_out(job_id):
-            job = wait_for_job(
-                self.client.get_job,
-                job_id,
-                wait_seconds=wait_seconds,
-                timing=self.timing,
-                clock=self.clock,
-                log=self.log,
-            )
+            job = self.follow_job(job_id, wait_seconds=wait_seconds)
         self.log(f"Job {job_id} ended as {describe_state(job)}.")
         return job
+
+    def follow_job(
+        self,
+        job_id: str,
+        *,
+        wait_seconds: float,
+        name: str = "",
+        watch: Callable[[Job], object] = lambda _: None,
+    ) -> Job:
+        """Read a job until it has ended; see `jobs.polling.wait_for_job`."""
+        return wait_for_job(
+            self.client.get_job,
+            job_id,
+            wait_seconds=wait_seconds,
+            timing=self.timing,
+            clock=self.clock,
+            log=self.log,
+            name=name,
+            watch=watch,
+        )
 
     @contextmanager
     def naming_way_out(self, job_id: str) -> Iterator[None]:

@@ -7,7 +7,6 @@ from functools import partial
 from collibra_tasks._prefect import run_step
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.finalization.session import Session
-from collibra_tasks.jobs.polling import wait_for_job
 from collibra_tasks.jobs.results import fetch_job_error
 from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.models import Job
@@ -60,13 +59,9 @@ def follow_finalization(
 def _wait(session: Session, job_id: str, progress: ProgressArtifact, wait_seconds: float) -> Job:
     """Wait until the job has ended with full success, and the Prefect API is available."""
     try:
-        job = wait_for_job(
-            session.client.get_job,
+        job = session.follow_job(
             job_id,
             wait_seconds=wait_seconds,
-            timing=session.timing,
-            clock=session.clock,
-            log=session.log,
             name="the finalization",
             watch=progress.show_finalization,
         )

@@ -18,8 +18,8 @@ MAX_LINE_LENGTH: Final = 16 << 20
 """Maximum number of characters of a line; keeps memory bounded."""
 
 _JOINED: Final = (
-    "the row begins with a byte order mark (U+FEFF), so that the file is joined from several. List "
-    "these as the source instead."
+    "the row begins with a byte order mark (U+FEFF): several files were joined. List the single "
+    "files as the source."
 )
 _SEPARATORS: Final = {";": "';'", ",": "','", "\t": "'\\t'", "|": "'|'"}
 

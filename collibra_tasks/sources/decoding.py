@@ -134,7 +134,7 @@ def _guess_wide(sample: bytes) -> str:
 
 
 def _looks_like_utf_8(sample: bytes) -> bool:
-    """Return whether bytes above 127 form UTF-8, as text of other encodings hardly ever does."""
+    """Return whether bytes above 127 form UTF-8, as text in other encodings rarely does."""
     if sample.isascii():
         return False
     try:

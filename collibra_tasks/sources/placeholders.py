@@ -26,7 +26,7 @@ _LOOKALIKES: Final = re.compile(
 )
 ALL_LOOKALIKES: Final = frozenset(_LOOKALIKES.groupindex)
 IN_BRACES: Final = frozenset({"double", "round", "dollar", "single"})
-"""Kinds of lookalikes that are hardly ever the name of a resource."""
+"""Kinds of lookalikes that are rarely the name of a resource."""
 
 
 class TemplateError(ValueError):

@@ -99,7 +99,7 @@ class FinalizationWorld(World):
 class QuickSession(ApiSession):
     """Sender of requests that calls the sandbox directly, without httpx's client.
 
-    Passwords, errors and lost responses are treated as ever; timeouts do not exist.
+    Credentials, errors and lost responses take the usual way. Timeouts do not exist.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
