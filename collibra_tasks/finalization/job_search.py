@@ -23,6 +23,8 @@ from collibra_tasks.models import Job
 
 UNCLEAR = (JobClass.DOUBTFUL, JobClass.FOREIGN_FINALIZATION)
 """Classes of jobs whose owner is looked up in the ledgers."""
+MAX_UNRECORDED_AGE = timedelta(seconds=60)
+"""Age of a job up to which another flow run may still have to record it as its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,9 @@ def search_jobs(
 ) -> JobSearch:
     """Read and classify the jobs since the last known finalization.
 
+    A doubtful job that has just been created may be the finalization of another synchronization
+    whose flow run records it in a moment. Such a list is read again after ``list_recheck``.
+
     Args:
         session: Access to Collibra and the ledger.
         history: Summary of earlier finalizations.
@@ -83,6 +88,33 @@ def search_jobs(
         lost_batches_until: Time of the last one. Its request cannot be in flight for longer than
             ``session.max_flight_seconds``, so later batches are by others.
     """
+    flight = timedelta(seconds=session.max_flight_seconds)
+    until = lost_batches_until and lost_batches_until + flight
+
+    def search() -> JobSearch:
+        return _search(session, history, known_ids, lost_batches_since, until)
+
+    found = search()
+    if any(_is_recent(session, job) for job in found.of_class(JobClass.DOUBTFUL)):
+        session.clock.sleep(session.timing.list_recheck)
+        found = search()
+    if found.blind is None and not found.holds(listed_ids):
+        return replace(found, blind="a batch of this cycle is not in the job list")
+    return found
+
+
+def _is_recent(session: Session, job: Job) -> bool:
+    oldest = session.client.server_time - MAX_UNRECORDED_AGE
+    return job.created_on is not None and job.created_on > oldest
+
+
+def _search(
+    session: Session,
+    history: History,
+    known_ids: Collection[str],
+    lost_batches_since: datetime | None,
+    lost_batches_until: datetime | None,
+) -> JobSearch:
     found = read_job_list(
         session,
         is_stop=lambda job: job.id == history.job_id,
@@ -92,15 +124,10 @@ def search_jobs(
     # A list without its stop also holds jobs of earlier cycles.
     jobs = [job for job in found.jobs if not is_older(job, history.created_on)]
     known = {*known_ids, *_own_finalizations(session)}
-    flight = timedelta(seconds=session.max_flight_seconds)
-    until = lost_batches_until and lost_batches_until + flight
-    known |= _lost_batches(jobs, session.synchronization_id, lost_batches_since, until)
+    known |= _lost_batches(jobs, session.synchronization_id, lost_batches_since, lost_batches_until)
     context = search_context(session, known, jobs)
     classified = (*_find_late_end(session, history), *classify_jobs(jobs, context))
-    search = JobSearch(jobs=classified, blind=found.blind)
-    if search.blind is None and not search.holds(listed_ids):
-        return JobSearch(jobs=search.jobs, blind="a batch of this cycle is not in the job list")
-    return search
+    return JobSearch(jobs=classified, blind=found.blind)
 
 
 def note_blindness(session: Session, search: JobSearch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from collibra_tasks.errors import FinalizationRefusedError, JobTimedOutError, OverlapError
 from collibra_tasks.finalization.job_list import MAX_PAGES
+from collibra_tasks.finalization.recovery import adopt_job
 from collibra_tasks.ledger.entry import Origin, Phase
 from collibra_tasks.ledger.marker import CycleMarker
 from collibra_tasks.options import BatchOptions, CycleOptions, OnOverlap
@@ -425,6 +426,30 @@ def test_look_doubtful_after_unlisted_batch(world: FinalizationWorld) -> None:
     doubtful = add_job(world, "Close nightly")
 
     assert doubtful in str(refuse(world))
+
+
+@pytest.mark.parametrize("name", ["Import", "Synchronization finalization for id: {id}"])
+def test_look_other_synchronization_before_its_record(name: str) -> None:
+    """A finalization that another flow run records seconds later is not doubtful.
+
+    No name of finalization jobs is learned, so only the record tells whose job it is.
+    """
+    world = FinalizationWorld(sandbox_options={"finalization_job_name": name})
+    batch, other = world.batch(), world.batch(synchronization_id="weekly")
+
+    def kill() -> None:
+        raise CrashError("killed")
+
+    world.sandbox.call_next(kill, before_commit=False)
+    outcome_of(lambda: world.finalize(other, synchronization_id="weekly"))
+
+    def record() -> None:
+        entry, job_id = world.entry("weekly"), world.sandbox.jobs[-1].id
+        with world.session(synchronization_id="weekly") as session:
+            adopt_job(session, entry, session.client.get_job(job_id))
+
+    world.clock.call_later(5, record)
+    assert world.finalize(batch).succeeded
 
 
 def test_look_doubtful_before_evidence(world: FinalizationWorld) -> None:
