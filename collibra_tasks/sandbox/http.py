@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
@@ -90,7 +91,12 @@ def replace_body(
 
 def query_values(request: httpx.Request, name: str) -> list[str]:
     """Return all values of a query parameter."""
-    return request.url.params.get_list(name)
+    return _parse_query(request.url.query).get_list(name)
+
+
+@lru_cache(maxsize=100)
+def _parse_query(query: bytes) -> httpx.QueryParams:
+    return httpx.QueryParams(query.decode("ascii"))
 
 
 def query_value(request: httpx.Request, name: str) -> str | None:

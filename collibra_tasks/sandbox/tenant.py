@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 from threading import Event, RLock
 from urllib.parse import unquote
 
@@ -106,6 +107,11 @@ class Call:
 Endpoint = Callable[[Call], httpx.Response]
 
 
+@cache
+def _pattern_of(path: str) -> re.Pattern[str]:
+    return re.compile(path.replace("*", "([^/]+)"))
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One path and its endpoint.
@@ -127,7 +133,7 @@ class Route:
         """Return the variable segments, decoded, or None if the route does not fit."""
         if method != self.method:
             return None
-        match = re.fullmatch(self.path.replace("*", "([^/]+)"), path)
+        match = _pattern_of(self.path).fullmatch(path)
         return tuple(unquote(segment) for segment in match.groups()) if match else None
 
     def exists_in(self, settings: Settings) -> bool:

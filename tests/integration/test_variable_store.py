@@ -22,6 +22,7 @@ from collibra_tasks.ledger.lock import CycleLock
 from collibra_tasks.ledger.store import MissingValueError, StoreUnavailableError
 from collibra_tasks.models import FlowRunInfo
 from collibra_tasks.options import Timing
+from tests.support.flow_runs import until
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -50,14 +51,16 @@ def limit() -> Iterator[Any]:
         client.delete_global_concurrency_limit_by_name(slots.name)
 
 
-def lock(store: Any, name: str, run: str, **options: Any) -> CycleLock:
+def lock(
+    store: Any, name: str, run: str, *, expiry: float = 3, renew: float = 0.5, **options: Any
+) -> CycleLock:
     return CycleLock(
         store,
         "environment",
         name,
         flow_run=FlowRunInfo(id=run, name=run),
         has_ended=lambda _: False,
-        timing=Timing(lock_poll=0.05, lock_expiry=1.5, lock_renew=0.5),
+        timing=Timing(lock_poll=0.1, lock_expiry=expiry, lock_renew=renew),
         clock=time,
         log=lambda _: None,
         **options,
@@ -186,8 +189,8 @@ def test_lock_race_after_expiry(store: Any, name: str) -> None:
 
         def contend(run: str) -> bool:
             try:
-                with lock(store, name, run).acquire(timeout_seconds=3, purpose="upload") as held:
-                    time.sleep(3)  # longer than the others wait
+                with lock(store, name, run).acquire(timeout_seconds=6, purpose="upload") as held:
+                    time.sleep(6)  # longer than the others wait
                     held.check()
             except OverlapError:
                 return False
@@ -202,8 +205,18 @@ def test_lock_race_after_expiry(store: Any, name: str) -> None:
 
 def test_lock_renewal_keeps_the_lock(store: Any, name: str) -> None:
     """The thread renews the lock on the server while the flow's own thread waits."""
-    with lock(store, name, "a").acquire(timeout_seconds=0, purpose="upload") as held:
-        other = lock(store, name, "b").acquire(timeout_seconds=2.5, purpose="upload")
+    tag = resource_name("lock", "environment", name)
+    renewing = lock(store, name, "a", expiry=90, renew=0.2)
+
+    def renewed_on() -> Any:
+        (row,) = store.find(tag)
+        return row.updated_on
+
+    with renewing.acquire(timeout_seconds=0, purpose="upload") as held:
+        for _ in range(2):
+            before = renewed_on()
+            until(lambda before=before: renewed_on() > before, 60)
+        other = lock(store, name, "b", expiry=90).acquire(timeout_seconds=0, purpose="upload")
         with pytest.raises(OverlapError), other:
             pass
         held.check()

@@ -61,6 +61,7 @@ class Actor:
         looks: Number of all jobs at each read of the job list.
         looked: Number of jobs at the last search before the claim.
         asked: Number of jobs at the first request after the claim.
+        last_batch: Number of jobs at its last batch; a search before it does not count.
         shown: Plans that a person could have seen when the run started or meanwhile.
         approved: Plans that a person approved in this run.
         planned_at: Number of all finalizations when it made its last plan.
@@ -80,6 +81,7 @@ class Actor:
     looks: list[int] = field(default_factory=list)
     looked: int = 0
     asked: int | None = None
+    last_batch: int = 0
     shown: list[RemovalPlan] = field(default_factory=list)
     approved: list[RemovalPlan] = field(default_factory=list)
     plans: list[RemovalPlan] = field(default_factory=list)
@@ -141,8 +143,10 @@ class Truth:
         if job.kind == BATCH:
             self.open_batches.append(job)
             actor = None if job.by_hand else self.actor
-            if actor is not None and len(self.closings) > actor.planned_at:
-                self.late_batches.add(job.id)  # a frozen process woke up within a step
+            if actor is not None:
+                actor.last_batch = self.jobs.count
+                if len(self.closings) > actor.planned_at:
+                    self.late_batches.add(job.id)  # a frozen process woke up within a step
             job.work = lambda: self._import(job, work)
         elif job.kind == FINALIZE:
             closing = self._closing(job)
@@ -164,12 +168,13 @@ class Truth:
         )
         if actor is None:
             return closing
+        looked = max(actor.looked, actor.last_batch)
         unseen = tuple(
             job.id
             for job in self.open_batches
-            if job.by_hand and (actor.blind or self._numbers[job.id] > actor.looked)
+            if job.by_hand and (actor.blind or self._numbers[job.id] > looked)
         )
-        window = range(actor.looked + 1, (actor.asked or self.jobs.count) + 1)
+        window = range(looked + 1, (actor.asked or self.jobs.count) + 1)
         return replace(
             closing,
             unseen=actor.blind or any(each in window for each in self._foreign_closings),

@@ -121,6 +121,8 @@ class CycleWorld(FinalizationWorld):
         if moment == "before create" and name.startswith(self.tag):
             actor.looked, actor.asked = actor.looks[-2] if len(actor.looks) > 1 else 0, None
             moment = "before claim"
+        if moment == "after create" and name.startswith(self.tag):
+            moment = "after claim"
         if moment == "before finalize" and actor.asked is None:
             actor.asked = self.truth.jobs.count
         if actor.act is None or actor.moment not in {moment, "any"}:

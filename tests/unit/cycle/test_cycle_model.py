@@ -57,6 +57,7 @@ moments = st.one_of(
                 "before jobs",
                 "after jobs",
                 "before claim",
+                "after claim",
                 "after create",
                 "before update",
                 "after update",
@@ -78,13 +79,13 @@ class CycleModel(RuleBasedStateMachine):
     """Actors on one synchronization; ``live`` is what the source system holds."""
 
     @initialize(
-        taught=st.booleans(),
+        start=st.sampled_from(["finalized", "finalized", "new", "curl"]),
         name=st.sampled_from([WITH_ID, WITH_ID, SILENT]),
         strategy=st.sampled_from(STRATEGIES),
         seconds=st.sampled_from([0, 0, 0, 20]),
     )
-    def begin(self, *, taught: bool, name: str, strategy: str, seconds: int) -> None:
-        """Start with a synchronization of ten assets, finalized once or never."""
+    def begin(self, *, start: str, name: str, strategy: str, seconds: int) -> None:
+        """Start with a synchronization of ten assets: new, or finalized here or by curl."""
         options = {"finalization_job_name": name, "job_seconds": seconds}
         self.world = CycleWorld(timing=TIMING, sandbox_options=options)
         self.live: Names = frozenset(
@@ -97,8 +98,11 @@ class CycleModel(RuleBasedStateMachine):
         self.backups: list[tuple[Callable[[], None], Callable[[], None]]] = []
         self.set_aside: set[str] = set()
         self.excused: set[str] = set()
-        if taught:
+        if start == "finalized":
             assert isinstance(self._run(), Job)
+        elif start == "curl":
+            self.world.import_batch(commands_of(self.live))
+            self.curl_finalizes(other_login=False)
 
     # Processes of the library
 
@@ -319,8 +323,10 @@ class CycleModel(RuleBasedStateMachine):
     @rule(
         first=extracts,
         second=extracts,
-        passes=st.integers(0, 1),
-        between=st.sampled_from(["finalize", "doubtful", "batch", "lost", "nothing", "backup"]),
+        passes=st.integers(0, 3),
+        between=st.sampled_from(
+            ["finalize", "doubtful", "batch", "script", "lost", "nothing", "backup"]
+        ),
         retried=st.booleans(),
     )
     def unfinished_upload(
@@ -329,7 +335,7 @@ class CycleModel(RuleBasedStateMachine):
         """Let a batch of a run fail; something happens, and the run is repeated or another runs."""
         restores = (self.world.store.save(), self.world.storage.save())
         source = self._extract(first)
-        if passes:
+        for _ in range(passes):
             self.world.sandbox.end_jobs_as("COMPLETED", on="batch")
         self.world.sandbox.end_jobs_as("ERROR", on="batch")
         self._run(source)
@@ -345,15 +351,22 @@ class CycleModel(RuleBasedStateMachine):
             self._run(self._extract(second))
         self.night("whole")
 
-    @rule(extract=extracts, moment=st.sampled_from(["before claim", "before jobs", "after batch"]))
+    @rule(
+        extract=extracts,
+        moment=st.sampled_from(["before claim", "after claim", "before jobs", "after batch"]),
+    )
     def overtaken(self, extract: str, moment: str) -> None:
-        """Stop a run between plan and claim; meanwhile another one finalizes a larger cycle."""
+        """Stop a run before or after its claim; meanwhile another one finalizes a larger cycle.
+
+        A person decides about a claim whose request was not sent yet.
+        """
 
         def meanwhile() -> None:
             self.world.clock.advance(300)
+            self._resolve("not_sent")
             self._run(self._extract("surge"))
 
-        passes = {"before claim": 0, "before jobs": 5, "after batch": 1}[moment]
+        passes = {"before jobs": 5, "after batch": 1}.get(moment, 0)
         self._run(self._extract(extract), at=(moment, passes), act=meanwhile)
 
     @rule(

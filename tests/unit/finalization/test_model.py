@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from collibra_tasks.errors import CollibraError, FinalizationRefusedError, OutcomeUnknownError
+from collibra_tasks.finalization.job_matching import BATCH_NAME
 from collibra_tasks.ledger.entry import LedgerEntry, Origin, Phase
 from collibra_tasks.ledger.identity import resource_name
 from collibra_tasks.ledger.store import StoreUnavailableError
@@ -262,19 +263,72 @@ class FinalizationModel(RuleBasedStateMachine):
         if was_sent and taught:
             assert isinstance(result, Job), f"the job of the killed run was not followed: {result}"
 
-    @rule(reported=st.booleans())
-    def frozen_writer(self, *, reported: bool) -> None:
-        """Stop a run between claim and request; others resolve the intent and finalize."""
+    @rule(meanwhile=st.sampled_from(["late", "late, reported", "at once, reported"]))
+    def frozen_writer(self, meanwhile: str) -> None:
+        """Stop a run between claim and request; a person resolves the intent.
+
+        If that takes long, another run finalizes.
+        """
         run, evidence = self.world.new_run(), self._next_evidence()
 
-        def meanwhile() -> None:
-            if reported:
+        def act() -> None:
+            if "reported" in meanwhile:
                 self.world.ended_runs.add(run.id)
-            self.person_resolves()
-            outcome_of(lambda: self.world.finalize(*evidence, wait_seconds=600))
+            if "late" in meanwhile:
+                self.person_resolves()
+                outcome_of(lambda: self.world.finalize(*evidence, wait_seconds=600))
+            else:
+                outcome_of(lambda: self.world.resolve("not_sent", excluded=self._all_ids()))
 
-        self._when("after", "find", meanwhile, is_due=lambda _: self.world.newest_is_intent())
+        self._when("after", "find", act, is_due=lambda _: self.world.newest_is_intent())
         self._finalize_unchecked(run, evidence)
+        self._check_recorded()
+
+    @rule()
+    def lost_claim(self) -> None:
+        """Lose the response to the claim: the run finds its own entry and sends."""
+        run, evidence = self.world.new_run(), self._next_evidence()
+        before = self.world.sent
+
+        def lose() -> None:
+            raise StoreUnavailableError("The response was lost.")
+
+        self._when("after", "create", lose, is_due=lambda name: name.startswith(self.tag))
+        result = self._finalize(run, evidence)
+        is_unknown = isinstance(result, OutcomeUnknownError)
+        assert not is_unknown or self.world.sent > before or self._intents_before(run), result
+
+    def _intents_before(self, run: FlowRunInfo) -> bool:
+        """Whether the newest entry is the intent of another run."""
+        return self.world.entry().flow_run_id != run.id
+
+    @rule(by_worker=st.booleans())
+    def entry_is_deleted(self, *, by_worker: bool) -> None:
+        """Delete the entry of a finalization; the same batches are listed again."""
+        run, evidence = self.world.new_run(), self._next_evidence()
+        if isinstance(self._finalize(run, evidence), Job):
+            with self.world.session() as session:
+                self.world.store.delete(session.ledger.name_of(self.world.entry().number))
+            self._finalize(self.world.new_run() if by_worker else run, evidence)
+
+    @rule(before_commit=st.booleans(), name=st.sampled_from(["Cleanup: {}", "Cleanup", BATCH_NAME]))
+    def confused_response(self, name: str, *, before_commit: bool) -> None:
+        """Lose a response while another program starts a job, which is not taken for the lost one.
+
+        A worker recovers the request.
+        """
+        evidence = self._next_evidence()
+
+        def start_job() -> None:
+            self.world.sandbox.add_foreign_job(name=name.format(NIGHTLY))
+
+        self.world.sandbox.call_next(start_job)
+        self.world.sandbox.lose_next_answer(before_commit=before_commit)
+        for _ in range(2):
+            result = self._finalize(self.world.new_run(), evidence)
+            if isinstance(result, Job):
+                kinds = {job.id: job.kind for job in self.world.sandbox.jobs}
+                assert kinds[result.id] == FINALIZE, f"{result.id} is no finalization"
 
     @rule()
     def frozen_claim(self) -> None:
