@@ -208,14 +208,13 @@ def test_lock_renewal_keeps_the_lock(store: Any, name: str) -> None:
     tag = resource_name("lock", "environment", name)
     renewing = lock(store, name, "a", expiry=90, renew=0.2)
 
-    def renewed_on() -> Any:
-        (row,) = store.find(tag)
-        return row.updated_on
+    def wait_for_renewal() -> None:
+        before = store.find(tag)[0].updated_on
+        until(lambda: store.find(tag)[0].updated_on > before, 60)
 
     with renewing.acquire(timeout_seconds=0, purpose="upload") as held:
-        for _ in range(2):
-            before = renewed_on()
-            until(lambda before=before: renewed_on() > before, 60)
+        wait_for_renewal()
+        wait_for_renewal()
         other = lock(store, name, "b", expiry=90).acquire(timeout_seconds=0, purpose="upload")
         with pytest.raises(OverlapError), other:
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -75,6 +75,15 @@ kills = moments | st.tuples(st.sampled_from(["before finalize", "after finalize"
 statuses = st.sampled_from([400, 401, 403, 404, 409, 429, 500, 503])
 
 
+@dataclass(frozen=True)
+class Backup:
+    """A backup of Prefect's database and of the storage, and the batches before it."""
+
+    restore_store: Callable[[], None]
+    restore_storage: Callable[[], None]
+    imported: frozenset[str]
+
+
 class CycleModel(RuleBasedStateMachine):
     """Actors on one synchronization; ``live`` is what the source system holds."""
 
@@ -95,7 +104,8 @@ class CycleModel(RuleBasedStateMachine):
         self.number, self.checked = 100, 0
         self.claims: set[str] = set()
         self.last: Actor | None = None
-        self.backups: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        self.backups: list[Backup] = []
+        self.forgotten: set[str] = set()
         self.set_aside: set[str] = set()
         self.excused: set[str] = set()
         if start == "finalized":
@@ -264,10 +274,13 @@ class CycleModel(RuleBasedStateMachine):
     def lost_response(
         self, extract: str, on: str, status: int, *, after_commit: bool, page: bool, retried: bool
     ) -> None:
-        """Lose a response, or replace it by that of a gateway, before or after the commit."""
+        """Lose a response, or replace it by that of a gateway, before or after the commit.
+
+        Collibra itself sends no 401 after a commit.
+        """
         sandbox, source = self.world.sandbox, self._extract(extract)
         if status:
-            body = "<html></html>" if page else None
+            body = "<html></html>" if page or (status == 401 and after_commit) else None
             sandbox.fail_next(status, on=on, after_commit=after_commit, body=body)
         else:
             sandbox.lose_next_answer(on=on, before_commit=not after_commit)
@@ -377,16 +390,14 @@ class CycleModel(RuleBasedStateMachine):
     )
     def restored(self, extract: str, after: str, *, during: bool, both: bool) -> None:
         """Restore a backup from before or during a cycle after it; then another run follows."""
-        backups: list[Callable[[], None]] = []
+        self.backup()
 
         def save() -> None:
-            backups[:] = [self.world.store.save(), self.world.storage.save()]
+            self.backups.pop()
+            self.backup()
 
-        save()
         self._run(self._extract(extract), at=("after batch", 0), act=save if during else None)
-        backups[0]()
-        if both:
-            backups[1]()
+        self._restore(self.backups.pop(), "both" if both else "store")
         self.world.clock.advance(300)
         if after == "retry":
             self.retry()
@@ -513,18 +524,22 @@ class CycleModel(RuleBasedStateMachine):
     @rule()
     def backup(self) -> None:
         """Save Prefect's database and the storage."""
-        self.backups.append((self.world.store.save(), self.world.storage.save()))
+        saved = (self.world.store.save(), self.world.storage.save())
+        self.backups.append(Backup(*saved, frozenset(self.world.truth.imported)))
 
     @rule(which=st.sampled_from(["store", "store", "storage", "both"]), index=st.integers(0, 3))
     def restore(self, which: str, index: int) -> None:
         """Restore Prefect's database, the storage, or both."""
-        if not self.backups:
-            return
-        store, storage = self.backups[index % len(self.backups)]
+        if self.backups:
+            self._restore(self.backups[index % len(self.backups)], which)
+
+    def _restore(self, backup: Backup, which: str) -> None:
         if which != "storage":
-            store()
+            backup.restore_store()
         if which != "store":
-            storage()
+            backup.restore_storage()
+        if which == "both":  # later batches of this library look like batches by others
+            self.forgotten.update(set(self.world.truth.imported) - backup.imported)
 
     @rule(everything=st.booleans())
     def storage_is_lost(self, *, everything: bool) -> None:
@@ -592,9 +607,19 @@ class CycleModel(RuleBasedStateMachine):
         assert not running, "a batch still runs"
         if actor.evidence:
             own = {job.id for job in closing.batches if not job.by_hand}
-            unfinished = own - self.world.truth.late_batches
+            unfinished = own - self.world.truth.late_batches - self._complete_batches(closing)
             assert not unfinished, "an unfinished cycle of another run was closed"
             assert set(actor.evidence) <= {job.id for job in closing.batches}
+
+    def _complete_batches(self, closing: Closing) -> set[str]:
+        """Return the batches of earlier finalizations that failed and did not close their cycle."""
+        complete: set[str] = set()
+        for each in self.world.truth.closings:
+            if each is closing:
+                break
+            if each.actor is not None:
+                complete.update(job.id for job in each.batches)
+        return complete
 
     def _check_removed(self, closing: Closing, actor: Actor) -> None:
         if not actor.source:
@@ -611,8 +636,15 @@ class CycleModel(RuleBasedStateMachine):
                 removed = set()
             if any("batches by others" in each for each in plan.reasons):
                 removed = {each for each in removed if domain_of(each) != "theirs"}
+                removed -= self._forgotten_names()
         remaining = _exceeds_limits(removed, closing.previous, actor.plans[-1])
         assert not remaining, f"{sorted(removed)} were removed and never shown"
+
+    def _forgotten_names(self) -> set[str]:
+        """Return the assets that only batches which nothing on record explains have imported."""
+        imported = self.world.truth.imported.items()
+        known = {name for each, names in imported if each not in self.forgotten for name in names}
+        return {name for _, names in imported for name in names} - known
 
     def _approved(self, actor: Actor) -> Sequence[RemovalPlan]:
         if actor.accepts is None or actor.scheduled:
