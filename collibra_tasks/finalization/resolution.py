@@ -78,7 +78,7 @@ def _check_author(record: ResolutionRecord) -> None:
 
 
 def _set_aside(session: Session, record: ResolutionRecord) -> LedgerEntry:
-    """Record that nobody waits for a job: it never ends, or cannot be read."""
+    """Record that no run waits for a job: it never ends, or cannot be read."""
     _check_author(record)
     if not record.job_id:
         raise FinalizationRefusedError("Not resolved: set_aside needs the job_id of the job.")

@@ -39,7 +39,7 @@ def run_blocks(page: str) -> int:
 
 
 def test_getting_started_blocks_run(checkout: Path, tenant: Sandbox) -> None:
-    """Whoever follows the page finalizes three synchronizations and makes one plan."""
+    """A reader who follows the page finalizes three synchronizations and makes one plan."""
     assert (checkout / "exports" / "tables.json").exists()
 
     assert 4 == run_blocks("docs/getting-started.md")

@@ -134,7 +134,7 @@ class CycleWorld(FinalizationWorld):
 
     @contextmanager
     def acting(self, actor: Actor | None) -> Iterator[None]:
-        """Run as a process, or as nobody; another process may stand still meanwhile."""
+        """Run as a process, or as none; another process may stand still meanwhile."""
         before = self.truth.actor, self.prompt, self.record
         self.truth.actor = actor
         try:

@@ -65,7 +65,7 @@ def numbered(count: int, *, start: int = 1, domain: str = "Sales schema") -> lis
 
 @dataclass
 class Prompt:
-    """Approval port: responds with the number of the plan, or as it was told."""
+    """Approval port: responds with the number of the plan, or as planned."""
 
     responses: list[ApprovalInput | None] = field(default_factory=list)
     plans: list[RemovalPlan] = field(default_factory=list)

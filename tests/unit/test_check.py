@@ -213,7 +213,7 @@ def test_check_connection_reported_identity(tenant: Sandbox) -> None:
 
 
 def test_check_connection_untrusted_certificate() -> None:
-    """A certificate that is not trusted is a row of its own, told by the type of the error."""
+    """A certificate that is not trusted is a row of its own, known by the type of the error."""
 
     def refuse(request: httpx.Request) -> httpx.Response:
         cause = ssl.SSLCertVerificationError("self-signed")

@@ -334,11 +334,11 @@ class CycleModel(RuleBasedStateMachine):
         )
 
     @rule(
-        first=extracts,
+        first=st.sampled_from(["surge", "surge"]) | extracts,
         second=extracts,
-        passes=st.integers(0, 3),
+        passes=st.integers(0, 2),
         between=st.sampled_from(
-            ["finalize", "doubtful", "batch", "script", "lost", "nothing", "backup"]
+            ["finalize", "finalize", "doubtful", "batch", "script", "lost", "nothing", "backup"]
         ),
         retried=st.booleans(),
     )

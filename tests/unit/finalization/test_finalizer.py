@@ -359,7 +359,7 @@ def test_finalize_script_lists_its_finalization(field: str, *, taught: bool) -> 
 
 
 def test_finalize_next_night_after_killed_run(world: FinalizationWorld) -> None:
-    """A job that ended while nobody followed it is not the result of the next cycle."""
+    """A job that ended while no run followed it is not the result of the next cycle."""
     start_slow(world, world.batch())
     world.clock.advance(86_400)
     world.batch("t1")

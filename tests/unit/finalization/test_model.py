@@ -279,7 +279,7 @@ class FinalizationModel(RuleBasedStateMachine):
 
     @rule()
     def lost_claim(self) -> None:
-        """Lose the response to the claim: the run finds its own entry and goes on."""
+        """Lose the response to the claim: the run finds its own entry."""
         run, evidence = self.world.new_run(), self._next_evidence()
 
         def lose() -> None:

@@ -399,7 +399,7 @@ def test_acquire_after_an_edit_of_the_newest_number(runs: Runs) -> None:
 
 @pytest.mark.parametrize("value", [{"token": "x", "released": True}, "a note"])
 def test_acquire_after_an_edit_without_tag(runs: Runs, value: object) -> None:
-    """A value that a person set without its tag locks nobody out."""
+    """A value that a person set without its tag locks no run out."""
     name = f"{TAG}-00000001"
     with runs.lock("a").acquire(timeout_seconds=0, purpose=""):
         pass
