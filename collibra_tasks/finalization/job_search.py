@@ -20,6 +20,7 @@ from collibra_tasks.finalization.job_matching import (
 from collibra_tasks.finalization.session import Session
 from collibra_tasks.ledger.entry import History, LedgerEntry
 from collibra_tasks.models import Job
+from collibra_tasks.wording import clock_time
 
 UNCLEAR = (JobClass.DOUBTFUL, JobClass.FOREIGN_FINALIZATION)
 """Classes of jobs whose owner is looked up in the ledgers."""
@@ -95,8 +96,15 @@ def search_jobs(
         return _search(session, history, known_ids, lost_batches_since, until)
 
     found = search()
-    if any(_is_recent(session, job) for job in found.of_class(JobClass.DOUBTFUL)):
-        session.clock.sleep(session.timing.list_recheck)
+    recent = [job for job in found.of_class(JobClass.DOUBTFUL) if _is_recent(session, job)]
+    if recent:
+        pause = session.timing.list_recheck
+        session.log(
+            f"Job {recent[0].id} ({recent[0].name or 'no name'}) was just created, and its owner "
+            "may not be recorded yet. The job list is read again at "
+            f"{clock_time(pause, session.clock.time())}."
+        )
+        session.clock.sleep(pause)
         found = search()
     if found.blind is None and not found.holds(listed_ids):
         return replace(found, blind="a batch of this cycle is not in the job list")
