@@ -8,7 +8,12 @@ import pytest
 
 from collibra_tasks.sandbox import Sandbox
 from tests.support import counters
-from tests.support.prefect_server import prefect_environment, prefect_home, prefect_server
+from tests.support.prefect_server import (
+    prefect_environment,
+    prefect_home,
+    prefect_process,
+    prefect_server,
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -38,4 +43,4 @@ def tenant() -> Iterator[Sandbox]:
         yield sandbox
 
 
-__all__ = ["prefect_environment", "prefect_home", "prefect_server"]
+__all__ = ["prefect_environment", "prefect_home", "prefect_process", "prefect_server"]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -44,13 +49,41 @@ def environment_of(home: Path) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
         "PYTHONWARNINGS": "ignore",
     }
 
 
 @pytest.fixture(scope="session")
-def prefect_server(prefect_home: Path, prefect_environment: dict[str, str]) -> Iterator[str]:
-    """Run a real Prefect server and use it in this process; the value is the URL of its API."""
+def prefect_process(
+    prefect_home: Path, prefect_environment: dict[str, str], pytestconfig: pytest.Config
+) -> Iterator[PrefectServer]:
+    """Run a real Prefect server.
+
+    Creating the tables takes longer than everything else at its start, so the cache of pytest keeps
+    an empty database of each version of Prefect.
+    """
+    folder = pytestconfig.cache.mkdir("prefect") if pytestconfig.cache else prefect_home
+    kept, database = folder / f"{version('prefect')}.db", prefect_home / "prefect.db"
+    if kept.exists():
+        shutil.copy(kept, database)
+    with PrefectServer(prefect_environment, prefect_home) as server:
+        if not kept.exists():
+            _copy_database(database, kept)
+        yield server
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy a database that is in use, as a whole."""
+    copy = target.with_name(uuid4().hex)
+    with closing(sqlite3.connect(source)) as used, closing(sqlite3.connect(copy)) as new:
+        used.backup(new)
+    copy.replace(target)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_process: PrefectServer, prefect_home: Path) -> Iterator[str]:
+    """Use a real Prefect server in this process; the value is the URL of its API."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogHandler
     from prefect.settings import (
@@ -60,16 +93,15 @@ def prefect_server(prefect_home: Path, prefect_environment: dict[str, str]) -> I
         temporary_settings,
     )
 
-    with PrefectServer(prefect_environment, prefect_home) as server:
-        settings = {
-            PREFECT_API_URL: server.api,
-            PREFECT_HOME: prefect_home,
-            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
-        }
-        with temporary_settings(settings):
-            yield server.api
-            APILogHandler().flush()
-            EventsWorker.instance().drain()
+    settings = {
+        PREFECT_API_URL: prefect_process.api,
+        PREFECT_HOME: prefect_home,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    }
+    with temporary_settings(settings):
+        yield prefect_process.api
+        APILogHandler().flush()
+        EventsWorker.instance().drain()
 
 
 class PrefectProcess:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ from tests.support.flow_runs import (
     write_tables,
 )
 from tests.support.pool import Pool
-from tests.support.prefect_server import PrefectServer, api_client, environment_of
+from tests.support.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.slow
 
@@ -29,38 +27,12 @@ EXTRA_SECONDS = float(os.environ.get("COLLIBRA_RESTART_WAIT_SECONDS", "0"))
 """Additional wait after the restart; 240 covers the renewal of a lease of Prefect."""
 
 
-@dataclass
-class Setup:
-    """A server that can be restarted, and a pool with the shipped deployments."""
-
-    server: PrefectServer
-    pool: Pool
-
-
-@pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    """Run a server of this file's own, deploy the shipped file, and run a worker."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
-
-    home = tmp_path_factory.mktemp("restarted")
-    environment = environment_of(home)
-    with (
-        PrefectServer(environment, home) as server,
-        api_client(server.api) as api,
-        temporary_settings({PREFECT_API_URL: server.api, PREFECT_HOME: home}),
-        Sandbox() as unused,
-    ):
-        save_credentials(unused, "production")
-        pool = Pool(api, "restarted", environment)
-        pool.deploy(home)
-        with pool.workers(home):
-            yield Setup(server, pool)
-
-
-def test_restart_while_a_job_is_followed(setup: Setup, tenant: Sandbox) -> None:
+def test_restart_while_a_job_is_followed(
+    pool: Pool, prefect_process: PrefectServer, tenant: Sandbox
+) -> None:
     """A flow run survives the restart, follows its job to the end, and publishes its receipt."""
     tenant.stall_jobs()
-    run = setup.pool.start(
+    run = pool.start(
         "finalize-synchronization",
         credentials=save_credentials(tenant, "restarted"),
         synchronization_id="nightly",
@@ -68,19 +40,21 @@ def test_restart_while_a_job_is_followed(setup: Setup, tenant: Sandbox) -> None:
     )
     until(lambda: (entry := newest_entry(tenant)) is not None and entry.phase == Phase.SENT)
 
-    setup.server.stop()
+    prefect_process.stop()
     tenant.finish_jobs()
-    setup.server.restart()
+    prefect_process.restart()
     time.sleep(EXTRA_SECONDS)
-    state = setup.pool.wait(run)
+    state = pool.wait(run)
 
-    assert "COMPLETED" == state["type"], (state, setup.pool.log(run))
+    assert "COMPLETED" == state["type"], (state, pool.log(run))
     assert "nightly: finalized" in artifact_of(tenant, "receipt")["data"]
     assert Phase.ENDED == newest_entry(tenant).phase
     assert 1 == tenant.finalizations
 
 
-def test_killed_holder_and_restart(setup: Setup, tenant: Sandbox, tmp_path: Path) -> None:
+def test_killed_holder_and_restart(
+    pool: Pool, prefect_process: PrefectServer, tenant: Sandbox, tmp_path: Path
+) -> None:
     """After the lock's holder was killed and the server restarted, waiting runs take turns."""
     parameters = {
         "credentials": save_credentials(tenant, "holder"),
@@ -89,17 +63,17 @@ def test_killed_holder_and_restart(setup: Setup, tenant: Sandbox, tmp_path: Path
         "max_commands_per_batch": 5,
     }
     hold = tenant.hold_next_answer(on="batch")
-    holder = setup.pool.start("synchronize-source", **parameters)
+    holder = pool.start("synchronize-source", **parameters)
     until(hold.reached.is_set)
-    waiting = [setup.pool.start("synchronize-source", **parameters) for _ in range(3)]
+    waiting = [pool.start("synchronize-source", **parameters) for _ in range(3)]
     for run in waiting:
-        setup.pool.wait(run, {"RUNNING"})
-        until(lambda run=run: "ock" in setup.pool.log(run), 60)  # type: ignore[misc]  # bound per loop
+        pool.wait(run, {"RUNNING"})
+        until(lambda run=run: "ock" in pool.log(run), 60)  # type: ignore[misc]  # bound per loop
 
-    setup.pool.send_signal(holder)
+    pool.send_signal(holder)
     hold.release()
-    setup.server.restart()
-    states = [setup.pool.wait(run, seconds=300) for run in waiting]
+    prefect_process.restart()
+    states = [pool.wait(run, seconds=300) for run in waiting]
 
     assert ["COMPLETED"] * 3 == [state["type"] for state in states], states
     kinds = [job.kind for job in tenant.jobs]
