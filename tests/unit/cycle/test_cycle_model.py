@@ -94,7 +94,7 @@ class CycleModel(RuleBasedStateMachine):
         seconds=st.sampled_from([0, 0, 0, 20]),
     )
     def begin(self, *, start: str, name: str, strategy: str, seconds: int) -> None:
-        """Start with a synchronization of ten assets: new, or finalized here or by curl."""
+        """Start with a synchronization of ten assets: new, finalized here, or long ago by curl."""
         options = {"finalization_job_name": name, "job_seconds": seconds}
         self.world = CycleWorld(timing=TIMING, sandbox_options=options)
         self.live: Names = frozenset(
@@ -113,6 +113,7 @@ class CycleModel(RuleBasedStateMachine):
         elif start == "curl":
             self.world.import_batch(commands_of(self.live))
             self.curl_finalizes(other_login=False)
+            self.world.clock.advance(31 * 86_400)  # the job list shows 30 days
 
     # Processes of the library
 
@@ -340,12 +341,15 @@ class CycleModel(RuleBasedStateMachine):
         between=st.sampled_from(
             ["finalize", "finalize", "doubtful", "batch", "script", "lost", "nothing", "backup"]
         ),
-        retried=st.booleans(),
+        then=st.sampled_from(["retry", "run", "failing run"]),
     )
     def unfinished_upload(
-        self, first: str, second: str, passes: int, between: str, *, retried: bool
+        self, first: str, second: str, passes: int, between: str, then: str
     ) -> None:
-        """Let a batch of a run fail; something happens, and the run is repeated or another runs."""
+        """Let a batch of a run fail; something happens, and the run is repeated or another runs.
+
+        Another run may fail in its first batch too. A whole cycle follows.
+        """
         restores = (self.world.store.save(), self.world.storage.save())
         source = self._extract(first)
         for _ in range(passes):
@@ -358,9 +362,11 @@ class CycleModel(RuleBasedStateMachine):
             restores[0]()
         elif between != "nothing":
             self._others(between)
-        if retried:
+        if then == "retry":
             self.retry()
         else:
+            if then == "failing run":
+                self.world.sandbox.end_jobs_as("ERROR", on="batch")
             self._run(self._extract(second))
         self.night("whole")
 
