@@ -19,6 +19,7 @@ from collibra_tasks.sandbox.tenant import Tenant
 LOOPBACK = "127.0.0.1"
 SHUTDOWN_POLL_SECONDS = 0.05
 DRIPS = 20
+_USED_PORTS: set[int] = set()
 
 
 class Server(ThreadingHTTPServer):
@@ -57,9 +58,20 @@ class Server(ThreadingHTTPServer):
                 cut(connection)
 
     def server_bind(self) -> None:
-        """Bind without resolving the name of the machine, which can take seconds."""
+        """Bind without resolving the name of the machine, which can take seconds.
+
+        A free port is one that no earlier sandbox of this process had, because the URL names the
+        ledger of a tenant.
+        """
+        wanted = self.server_address
         TCPServer.server_bind(self)
+        while not wanted[1] and self.server_address[1] in _USED_PORTS:
+            with self.socket:  # closed after another port was found
+                self.socket = socket.socket(self.address_family, self.socket_type)
+                self.server_address = wanted
+                TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
+        _USED_PORTS.add(self.server_port)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
         """Register the connection, so that `stop` can cut it."""

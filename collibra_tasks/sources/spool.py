@@ -65,7 +65,7 @@ class SpooledCommand(NamedTuple):
 BUFFER_SIZE: Final = 500
 """Number of commands per insert."""
 
-CACHE_KIB: Final = 8 * 1024
+CACHE_KIB: Final = 4 * 1024
 """Memory for SQLite's page cache and its sorts."""
 
 _SCHEMA: Final = """

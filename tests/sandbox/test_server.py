@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from socketserver import TCPServer
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +19,23 @@ USER = "/rest/2.0/users/current"
 def test_server_listens_on_loopback_only(served: Sandbox) -> None:
     """The address is 127.0.0.1."""
     assert "127.0.0.1" == urlsplit(served.url).hostname
+
+
+def test_free_port_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sandboxes of one process never have the same URL, which names the ledger."""
+    with Sandbox() as first:
+        used = urlsplit(first.url).port or 0
+    offered, bind = [used], TCPServer.server_bind
+
+    def offer(server: TCPServer) -> None:
+        if offered:
+            server.server_address = ("127.0.0.1", offered.pop())
+        bind(server)
+
+    monkeypatch.setattr(TCPServer, "server_bind", offer)
+    with Sandbox() as second:
+        assert used != urlsplit(second.url).port
+    assert not offered
 
 
 def test_unknown_path_is_a_page(socket_client: ApiClient) -> None:
