@@ -63,10 +63,11 @@ def iter_text(stream: BinaryIO, encoding: str = "utf-8") -> Iterator[str]:
         start = passed - len(decoder.getstate()[0])
         try:
             text = decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            yield error.object[: error.start].decode(encoding)
-            raise _explain(error, start + error.start, name) from None
-        except UnicodeError as error:  # UTF-16 without a byte order mark, among others
+        except UnicodeError as error:
+            # UTF-16 without a byte order mark has no wrong byte, except for Python 3.13.
+            if isinstance(error, UnicodeDecodeError) and "BOM" not in error.reason:
+                yield error.object[: error.start].decode(encoding)
+                raise _explain(error, start + error.start, name) from None
             step = "Set the CSV encoding to that of the file"
             if name.startswith(_WIDE):
                 step = f"Set the CSV encoding to {_guess_wide(chunk[:_SAMPLE_BYTES]) or 'utf-8'!r}"
