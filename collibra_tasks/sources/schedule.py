@@ -78,10 +78,10 @@ class Scheduler:
     def _write_kind(self, phase: Phase, kind: Kind) -> None:
         """Schedule the commands of one kind that have no place yet, in the source's order."""
         self._spool.execute(
-            "INSERT INTO schedule SELECT ?1, ?2, sequence, sequence, 0, ?3 FROM command "
-            "WHERE kind = ?4 AND sequence NOT IN (SELECT sequence FROM schedule "
-            "WHERE run = ?1 AND phase IN (?5, ?6)) ORDER BY sequence",
-            (self._run, phase, NO_NEED, kind, *_OTHER_MAPPING_PHASES),
+            "INSERT INTO schedule SELECT ?, ?, sequence, sequence, 0, ? FROM command "
+            "WHERE kind = ? AND sequence NOT IN (SELECT sequence FROM schedule "
+            "WHERE run = ? AND phase IN (?, ?)) ORDER BY sequence",
+            (self._run, phase, NO_NEED, kind, self._run, *_OTHER_MAPPING_PHASES),
         )
 
     def _write_order(self, phase: Phase, sequences: Iterable[int]) -> None:
