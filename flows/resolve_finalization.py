@@ -20,6 +20,7 @@ from collibra_tasks.cycle.finalizing import connect
 from collibra_tasks.cycle.forms import SynchronizationId
 from collibra_tasks.errors import CollibraError
 from collibra_tasks.reporting.following import follow_recorded_job
+from collibra_tasks.reporting.inspection import NO_ENTRY
 
 
 @flow(
@@ -91,7 +92,7 @@ def _follow(credentials: CollibraCredentials, entry: LedgerEntry, wait_seconds: 
 
 def _describe(entry: LedgerEntry | None) -> State[Any]:
     if entry is None:
-        return Completed(message="No finalization is recorded. Nothing has to be resolved.")
+        return Completed(message=f"No finalization is recorded. {NO_ENTRY}")
     job = f", job {entry.job_id}" if entry.job_id else ""
     message = f"Finalization {entry.number} of {entry.synchronization_id}: {entry.phase}{job}."
     return Completed(message=message, data=entry)

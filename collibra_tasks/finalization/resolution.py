@@ -46,7 +46,10 @@ def _resolve_newest(session: Session, record: ResolutionRecord) -> LedgerEntry:
     entry = session.ledger.newest()
     inspects = record.resolution == Resolution.INSPECT
     if entry is None or not (entry.open or inspects):
-        state = f"the last one is {entry.phase}" if entry else "no finalization is on record"
+        state = "no finalization is on record. Check the synchronization ID"
+        if entry is not None:
+            job = f"job {entry.job_id}" if entry.job_id else "without a job"
+            state = f"its last finalization is {entry.phase} ({job}). No decision is needed"
         raise FinalizationRefusedError(
             f"Nothing to resolve for {session.synchronization_id!r}: {state}."
         )

@@ -15,6 +15,10 @@ NEXT_STEPS = (
     "out and its job is gone."
 )
 
+NO_ENTRY = (
+    "Nothing has to be resolved. If you expected a finalization, check the synchronization ID."
+)
+
 
 def render_inspection(entry: LedgerEntry | None, matches: JobMatches | None) -> str:
     """Return the newest ledger entry and the jobs that may belong to it as Markdown.
@@ -24,7 +28,7 @@ def render_inspection(entry: LedgerEntry | None, matches: JobMatches | None) -> 
         matches: Jobs that were not in the job list before the request, or ``None``.
     """
     if entry is None:
-        return "# No finalization is recorded\n\nNothing has to be resolved."
+        return f"# No finalization is recorded\n\n{NO_ENTRY}"
     parts = [
         f"# {entry.synchronization_id}: finalization {entry.number} is {entry.phase.value}",
         render_table(("", ""), _list_facts(entry)),

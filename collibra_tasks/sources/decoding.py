@@ -64,7 +64,7 @@ def iter_text(stream: BinaryIO, encoding: str = "utf-8") -> Iterator[str]:
         try:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeError as error:
-            # UTF-16 without a byte order mark has no wrong byte, except for Python 3.13.
+            # A missing byte order mark is a UnicodeDecodeError since Python 3.13 only.
             if isinstance(error, UnicodeDecodeError) and "BOM" not in error.reason:
                 yield error.object[: error.start].decode(encoding)
                 raise _explain(error, start + error.start, name) from None

@@ -335,7 +335,7 @@ class CycleModel(RuleBasedStateMachine):
         )
 
     @rule(
-        first=st.sampled_from(["surge", "surge"]) | extracts,
+        first=st.just("surge") | extracts,
         second=extracts,
         passes=st.integers(0, 2),
         between=st.sampled_from(

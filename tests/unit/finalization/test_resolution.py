@@ -249,7 +249,7 @@ def test_resolve_inspect(world: FinalizationWorld) -> None:
 
 def test_resolve_nothing(world: FinalizationWorld) -> None:
     """Without an open finalization there is nothing to resolve."""
-    with pytest.raises(FinalizationRefusedError, match="the last one is ended"):
+    with pytest.raises(FinalizationRefusedError, match=r"its last finalization is ended \(job "):
         world.resolve("ended")
     with pytest.raises(FinalizationRefusedError, match="no finalization is on record"):
         world.resolve("inspect", synchronization_id="weekly")
